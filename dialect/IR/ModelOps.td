@@ -1,0 +1,229 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The model level: an op is a block as a paper names it, all numbers resolved.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_MODEL_OPS_TD
+#define MOIRE_MODEL_OPS_TD
+
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialect/IR/MoireEnums.td"
+include "dialect/IR/MoireInterfaces.td"
+
+def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> {
+  let summary = "A language model: tokens in, logits out";
+  let description = [{
+    The body's one argument holds the tokens, `tensor<batch x context x i32>` with values in [0, vocab); it ends in
+    `moire.return` of the logits, `tensor<batch x context x vocab>`. `train` is the resolved train section as a
+    JSON text, `spec` the resolved spec.
+
+    - (C1) the argument is `tensor<batch x context x i32>`
+    - (C2) the returned logits are `tensor<batch x context x vocab x f32>`
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$context, I64Attr:$vocab,
+                       DefaultValuedStrAttr<StrAttr, "">:$train, DefaultValuedStrAttr<StrAttr, "">:$spec);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `batch` $batch `context` $context `vocab` $vocab attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+def Moire_ReturnOp : Moire_Op<"return", [Pure, Terminator, HasParent<"ModelOp">]> {
+  let summary = "Ends a model with its logits";
+  let description = [{ See `moire.model`. }];
+  let arguments = (ins Moire_Tensor:$logits);
+  let assemblyFormat = "$logits attr-dict `:` type($logits)";
+}
+
+/// A block that owns parameters. `path` names them with a '#' per enclosing repeat that has copies of its own;
+/// `paths` lists the concrete names, one per copy, in the order of iteration. Ops with equal paths share parameters:
+/// they must be of the same kind and sizes.
+class Moire_BlockOp<string mnemonic, list<Trait> traits = []> : Moire_Op<mnemonic, !listconcat([Pure], traits)> {
+  dag blockArguments = (ins StrAttr:$path, StrArrayAttr:$paths);
+}
+
+def Moire_EmbedOp : Moire_BlockOp<"embed"> {
+  let summary = "Rows of an embedding table, by token";
+  let description = [{
+    `y[b, t, :] = table[tokens[b, t], :]`, table `vocab x width`, normal(0.02).
+    - (C1) `shape(y) = shape(tokens) ++ [width]`
+  }];
+  let arguments = !con((ins Moire_Index:$tokens, I64Attr:$vocab, I64Attr:$width), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$tokens `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_LearnedPositionsOp : Moire_BlockOp<"learned_positions"> {
+  let summary = "A learned row per position";
+  let description = [{
+    `y[b, t, :] = table[t, :]`, table `context x width`, normal(0.02); `x` gives the shape only.
+    - (C1) `shape(y) = shape(x)`
+  }];
+  let arguments = !con((ins Moire_Tensor:$x), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_NormOp : Moire_BlockOp<"norm"> {
+  let summary = "RMSNorm or LayerNorm over the features";
+  let description = [{
+    `rms`: `y = x / sqrt(mean(x^2) + eps) * weight`; `layer`: `y = (x - mean) / sqrt(var + eps) * weight (+ bias)`.
+    Weight 1, bias 0 at first.
+    - (C1) `shape(y) = shape(x)`
+    - (C2) eps > 0
+    - (C3) rms has no bias
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, Moire_NormKindAttr:$kind, F64Attr:$eps, BoolAttr:$bias), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$kind $x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_AttentionOp : Moire_BlockOp<"attention"> {
+  let summary = "Causal multi-head attention with grouped-query heads";
+  let description = [{
+    Projections q (`heads * head_dim`), k and v (`kv_heads * head_dim` each) of x, rotary positions on q and k when
+    `rope_base` is given (halves rotated: `(a, b) -> (a cos - b sin, b cos + a sin)`, angle `t / base^(2i/head_dim)`),
+    softmax of `q.k / sqrt(head_dim)` over earlier positions, output projection back to the width.
+    - (C1) `shape(y) = shape(x)`
+    - (C2) kv_heads divides heads
+    - (C3) head_dim is even when rope_base is given
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
+                        OptionalAttr<F64Attr>:$rope_base, BoolAttr:$bias), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_DenseOp : Moire_BlockOp<"dense"> {
+  let summary = "Affine map of the features";
+  let description = [{
+    `y = x W (+ b)`, W `in x width`.
+    - (C1) `shape(y) = shape(x)[:-1] ++ [width]`
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$width, BoolAttr:$bias), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_MlpOp : Moire_BlockOp<"mlp"> {
+  let summary = "Two-matrix feed-forward layer";
+  let description = [{
+    `y = act(x W1 (+ b1)) W2 (+ b2)`, act one of relu, relu2, gelu (exact), silu.
+    - (C1) `shape(y) = shape(x)`
+    - (C2) the activation is relu, relu2, gelu or silu
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden, Moire_UnaryAttr:$activation, BoolAttr:$bias), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$activation $x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_SwigluOp : Moire_BlockOp<"swiglu"> {
+  let summary = "Gated feed-forward layer";
+  let description = [{
+    `y = (silu(x Wg) * (x Wu)) Wd`; Wg and Wu lie side by side in one matrix `width x 2 hidden`.
+    - (C1) `shape(y) = shape(x)`
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden, BoolAttr:$bias), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_MoeOp : Moire_BlockOp<"moe"> {
+  let summary = "Token-choice mixture of experts, dropless";
+  let description = [{
+    Router logits `x Wr` in full precision over `experts`; each token goes to its `top_k` experts and gets the sum of
+    their outputs times their gates (see `moire.route`). Experts are two-matrix (activation given) or gated
+    (`gated`: silu) layers of `hidden` features without bias. Losses: `balance * experts * sum_e mean_t(p_te) * count_e/tokens`
+    and `z * mean_t logsumexp(logits_t)^2`.
+    - (C1) `shape(y) = shape(x)`
+    - (C2) 1 <= top_k <= experts
+    - (C3) renormalize only with softmax_topk; topk_softmax only with top_k > 1
+    - (C4) balance >= 0, z >= 0
+    - (C5) gated experts use silu
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$experts, I64Attr:$top_k, I64Attr:$hidden, BoolAttr:$gated,
+                        Moire_UnaryAttr:$activation, Moire_GateAttr:$gate, BoolAttr:$renormalize, F64Attr:$balance,
+                        F64Attr:$z), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$gate $x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_MambaOp : Moire_BlockOp<"mamba"> {
+  let summary = "Selective state-space layer (Mamba-1)";
+  let description = [{
+    With `D = expand * width`, `N = state`, `R = dt_rank`: `(u, g) = x W_in`; `u = silu(conv(u))`, causal, depthwise, `conv` taps
+    with bias; `(r, B, C) = u W_x`; `dt = softplus(r W_dt + b_dt)`; `y = scan(u, dt, -exp(A_log), B, C, D)` in full
+    precision (see `moire.selective_scan`); result `(y * silu(g)) W_out`.
+    - (C1) `shape(y) = shape(x)`
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$state, I64Attr:$conv, I64Attr:$expand, I64Attr:$dt_rank), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_HeadOp : Moire_BlockOp<"head"> {
+  let summary = "Logits over the vocabulary";
+  let description = [{
+    `y = x W (+ b)` in full precision out; `tied` is the path of an embedding whose transposed table serves as W.
+    - (C1) `shape(y) = shape(x)[:-1] ++ [vocab]`, f32
+    - (C2) `tied` names a `moire.embed` of the same model, with the same vocab and width
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$vocab, BoolAttr:$bias, OptionalAttr<StrAttr>:$tied), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments]> {
+  let summary = "A loop over layers, at the model and at the tensor level";
+  let description = [{
+    Runs its body `count` times, in order, or in reverse order when `reverse` is set. Block arguments are: the carried
+    values, then one slice per stacked operand (`slices`, `tensor<count x S>` gives `tensor<S>` of the current iteration). `moire.yield` gives the next
+    carried values, then what is stacked: `tensor<S>` of iteration i becomes row i of a result `tensor<count x S>`
+    (row i also when running in reverse). Values defined above may be used freely.
+
+    - (C1) block arguments: types of `carried`, then element slices of `slices`
+    - (C2) yielded: types of `carried`, then slices of the remaining results
+    - (C3) every slice operand and every stacked result has `count` as its first extent
+    - (C4) count >= 1
+  }];
+  let arguments = (ins I64Attr:$count, Variadic<Moire_AnyTensor>:$carried, Variadic<Moire_AnyTensor>:$slices,
+                       UnitAttr:$reverse);
+  let results = (outs Variadic<Moire_AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    unsigned getNumCarried() { return getCarried().size(); }
+    unsigned getNumStacked() { return getNumResults() - getNumCarried(); }
+    ::mlir::ResultRange getCarriedResults() { return getResults().take_front(getNumCarried()); }
+    ::mlir::ResultRange getStackedResults() { return getResults().drop_front(getNumCarried()); }
+    ::mlir::Block::BlockArgListType getCarriedArgs() { return getBody().front().getArguments().take_front(getNumCarried()); }
+    ::mlir::Block::BlockArgListType getSliceArgs() { return getBody().front().getArguments().drop_front(getNumCarried()); }
+    ::moire::YieldOp getYield();
+  }];
+}
+
+def Moire_YieldOp : Moire_Op<"yield", [Pure, Terminator, ParentOneOf<["RepeatOp", "RowwiseOp"]>]> {
+  let summary = "Ends the body of a loop or of a row kernel";
+  let description = [{ See `moire.repeat` and `moire.rowwise`. }];
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+}
+
+#endif

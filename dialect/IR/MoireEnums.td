@@ -1,0 +1,61 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Enumerations: the words of the language that reach the IR.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_ENUMS_TD
+#define MOIRE_ENUMS_TD
+
+include "mlir/IR/EnumAttr.td"
+include "dialect/IR/MoireDialect.td"
+
+class Moire_Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::moire";
+  let genSpecializedAttr = 0;
+}
+class Moire_EnumAttr<EnumInfo info, string mnemonic> : EnumAttr<Moire_Dialect, info, mnemonic> {
+  let assemblyFormat = "$value";
+}
+
+def Moire_Unary : Moire_Enum<"Unary", "pointwise functions of one operand", [
+  I32EnumAttrCase<"Neg", 0, "neg">, I32EnumAttrCase<"Exp", 1, "exp">, I32EnumAttrCase<"Log", 2, "log">,
+  I32EnumAttrCase<"Relu", 3, "relu">, I32EnumAttrCase<"Relu2", 4, "relu2">, I32EnumAttrCase<"Gelu", 5, "gelu">,
+  I32EnumAttrCase<"Silu", 6, "silu">, I32EnumAttrCase<"Sigmoid", 7, "sigmoid">,
+  I32EnumAttrCase<"Softplus", 8, "softplus">]>;
+def Moire_UnaryAttr : Moire_EnumAttr<Moire_Unary, "unary">;
+
+def Moire_Binary : Moire_Enum<"Binary", "pointwise functions of two operands", [
+  I32EnumAttrCase<"Add", 0, "add">, I32EnumAttrCase<"Sub", 1, "sub">, I32EnumAttrCase<"Mul", 2, "mul">]>;
+def Moire_BinaryAttr : Moire_EnumAttr<Moire_Binary, "binary">;
+
+def Moire_NormKind : Moire_Enum<"NormKind", "normalisations", [
+  I32EnumAttrCase<"Rms", 0, "rms">, I32EnumAttrCase<"Layer", 1, "layer">]>;
+def Moire_NormKindAttr : Moire_EnumAttr<Moire_NormKind, "norm">;
+
+/// Where the softmax of a router stands; the two differ by the mass that top-k drops.
+def Moire_Gate : Moire_Enum<"Gate", "order of softmax and top-k", [
+  I32EnumAttrCase<"SoftmaxTopK", 0, "softmax_topk">, I32EnumAttrCase<"TopKSoftmax", 1, "topk_softmax">]>;
+def Moire_GateAttr : Moire_EnumAttr<Moire_Gate, "gate">;
+
+def Moire_Padding : Moire_Enum<"Padding", "what a convolution reads before its input begins", [
+  I32EnumAttrCase<"Causal", 0, "causal">, I32EnumAttrCase<"Valid", 1, "valid">]>;
+def Moire_PaddingAttr : Moire_EnumAttr<Moire_Padding, "padding">;
+
+/// What learning rates, decay, and later width scaling and sharding are keyed on.
+def Moire_Role : Moire_Enum<"Role", "roles of parameters", [
+  I32EnumAttrCase<"Embedding", 0, "embedding">, I32EnumAttrCase<"Head", 1, "head">,
+  I32EnumAttrCase<"Attention", 2, "attention">, I32EnumAttrCase<"Ssm", 3, "ssm">,
+  I32EnumAttrCase<"Router", 4, "router">, I32EnumAttrCase<"Expert", 5, "expert">,
+  I32EnumAttrCase<"Ffn", 6, "ffn">, I32EnumAttrCase<"Norm", 7, "norm">]>;
+def Moire_RoleAttr : Moire_EnumAttr<Moire_Role, "role">;
+
+/// The numbers of runtime/abi.h's moire_init.
+def Moire_Init : Moire_Enum<"Init", "first values of parameters", [
+  I32EnumAttrCase<"Constant", 0, "constant">, I32EnumAttrCase<"Normal", 1, "normal">,
+  I32EnumAttrCase<"TruncatedNormal", 2, "truncated_normal">, I32EnumAttrCase<"Uniform", 3, "uniform">,
+  I32EnumAttrCase<"LogArange", 4, "log_arange">, I32EnumAttrCase<"DtBias", 5, "dt_bias">]>;
+def Moire_InitAttr : Moire_EnumAttr<Moire_Init, "init">;
+
+#endif

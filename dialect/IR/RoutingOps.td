@@ -1,0 +1,139 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Tensor level: routing of tokens to experts, and its losses.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_ROUTING_OPS_TD
+#define MOIRE_ROUTING_OPS_TD
+
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialect/IR/MoireEnums.td"
+include "dialect/IR/MoireInterfaces.td"
+include "dialect/IR/PointwiseOps.td"
+
+def Moire_RouteOp : Moire_TensorOp<"route", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+  let summary = "Choice of experts by tokens";
+  let description = [{
+    Logits `[tokens.., experts]`. `probs` is their softmax. `softmax_topk`: weights are the top_k largest probabilities, divided by their sum with `renormalize`; `topk_softmax`: the softmax of the top_k largest logits. Ties go to the lower expert; `chosen` lists experts from best to worst.
+    - (C1) 1 <= top_k <= experts, where top_k = dim(weights, -1)
+    - (C2) weights and chosen are `[tokens.., top_k]`, probs like logits
+    - (C3) renormalize only with softmax_topk
+  }];
+  let arguments = (ins Moire_FullTensor:$logits, Moire_GateAttr:$gate, UnitAttr:$renormalize);
+  let results = (outs Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen);
+  let assemblyFormat = "$gate $logits (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_RouteGradOp : Moire_TensorOp<"route_grad", [AttrSizedOperandSegments]> {
+  let summary = "Reverse of a choice of experts";
+  let description = [{
+    The choice itself is constant; gradients flow through probabilities and weights.
+    - (C1) as route
+  }];
+  let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Optional<Moire_FullTensor>:$dweights, Optional<Moire_FullTensor>:$dprobs, Moire_GateAttr:$gate, UnitAttr:$renormalize);
+  let results = (outs Moire_FullTensor:$dlogits);
+  let assemblyFormat = "$gate $probs `,` $weights `,` $chosen (`dweights` $dweights^)? (`dprobs` $dprobs^)? (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_DispatchOp : Moire_TensorOp<"dispatch", []> {
+  let summary = "Sorting of assignments by expert";
+  let description = [{
+    A stable sort of the `tokens * top_k` assignments: `offsets[experts + 1]`, the token of every sorted row, the assignment of every sorted row, and the sorted row of every assignment `[tokens.., top_k]`.
+    - (C1) extents agree; experts = dim(offsets, 0) - 1
+  }];
+  let arguments = (ins Moire_Index:$chosen);
+  let results = (outs Moire_Index:$offsets, Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position);
+  let assemblyFormat = "$chosen attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_GatherRowsOp : Moire_TensorOp<"gather_rows", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+  let summary = "Tokens in the order of experts";
+  let description = [{
+    `y[r, :] = x[rows[r], :]`, leading extents of x flattened. `position` is there for the reverse.
+    - (C1) `shape(y) = [dim(rows, 0), dim(x, -1)]`
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_Index:$rows, Moire_Index:$position);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `,` $rows `,` $position attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_GatherRowsGradOp : Moire_TensorOp<"gather_rows_grad", []> {
+  let summary = "Reverse of the gather";
+  let description = [{
+    `dx[t, :] = sum_j dy[position[t, j], :]`, j ascending.
+    - (C1) `dim(dx, -1) = dim(dy, -1)`, leading extents of dx and position agree but for top_k
+  }];
+  let arguments = (ins Moire_Tensor:$dy, Moire_Index:$position);
+  let results = (outs Moire_Tensor:$dx);
+  let assemblyFormat = "$dy `,` $position attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_CombineOp : Moire_TensorOp<"combine", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+  let summary = "Weighted sum of a token's expert outputs";
+  let description = [{
+    `y[t, :] = sum_j weights[t, j] x[position[t, j], :]`.
+    - (C1) shapes of weights and position agree; `shape(y) = shape(position)[:-1] ++ [dim(x, -1)]`
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weights, Moire_Index:$position);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `,` $weights `,` $position attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_CombineGradOp : Moire_TensorOp<"combine_grad", []> {
+  let summary = "Reverse of the weighted sum";
+  let description = [{
+    `dx[position[t, j], :] = weights[t, j] dy[t, :]`, `dweights[t, j] = <dy[t], x[position[t, j]]>`.
+    - (C1) as combine
+  }];
+  let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weights, Moire_Index:$position);
+  let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweights);
+  let assemblyFormat = "$dy `,` $x `,` $weights `,` $position attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_ExpertLoadOp : Moire_TensorOp<"expert_load", []> {
+  let summary = "Share of the assignments that each expert got";
+  let description = [{
+    `y[e] = (offsets[e+1] - offsets[e]) / offsets[experts]`; no gradient flows through it.
+    - (C1) `dim(y, 0) = dim(offsets, 0) - 1`
+  }];
+  let arguments = (ins Moire_Index:$offsets);
+  let results = (outs Moire_FullTensor:$y);
+  let assemblyFormat = "$offsets attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_BalanceLossOp : Moire_TensorOp<"balance_loss", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+  let summary = "Load-balancing loss of Switch";
+  let description = [{
+    `loss = factor * sum_e mean_t(probs[t, e]) * load[e]`; the block sets `factor = coefficient * experts * top_k`, so that counts over tokens enter as published. Load is constant for the gradient.
+    - (C1) `shape(load) = [dim(probs, -1)]`, loss is a scalar
+  }];
+  let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$load, F64Attr:$factor);
+  let results = (outs Moire_FullTensor:$loss);
+  let assemblyFormat = "$probs `,` $load `factor` $factor attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_BalanceLossGradOp : Moire_TensorOp<"balance_loss_grad", []> {
+  let summary = "Reverse of the load-balancing loss";
+  let description = [{
+    `dprobs[t, e] = dloss * factor * load[e] / tokens`.
+    - (C1) as balance_loss
+  }];
+  let arguments = (ins Moire_FullTensor:$dloss, Moire_FullTensor:$load, F64Attr:$factor);
+  let results = (outs Moire_FullTensor:$dprobs);
+  let assemblyFormat = "$dloss `,` $load `factor` $factor attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,201 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Tensor level: ops that normalise, reduce or look up one row at a time, and the losses.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_ROW_OPS_TD
+#define MOIRE_ROW_OPS_TD
+
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialect/IR/MoireEnums.td"
+include "dialect/IR/MoireInterfaces.td"
+include "dialect/IR/PointwiseOps.td"
+
+def Moire_RmsNormOp : Moire_TensorOp<"rms_norm", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "RMSNorm over the last dimension";
+  let description = [{
+    `rstd = 1 / sqrt(mean(x^2) + eps)`, `y = x * rstd * weight`; rstd in full precision.
+    - (C1) `shape(weight) = [dim(x, -1)]`
+    - (C2) eps > 0
+    - (C3) `type(y) = type(x)`, `shape(rstd) = shape(x)[:-1]`
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weight, F64Attr:$eps);
+  let results = (outs Moire_Tensor:$y, Moire_FullTensor:$rstd);
+  let assemblyFormat = "$x `,` $weight `eps` $eps attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_RmsNormGradOp : Moire_TensorOp<"rms_norm_grad", [DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed"]>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "Reverse of RMSNorm";
+  let description = [{
+    With `xh = x rstd`, `g = dy weight`: `dx = rstd (g - xh mean(g xh))`; `dweight = sum over rows of dy xh`.
+    - (C1) as rms_norm; type(dy) = type(x)
+  }];
+  let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$rstd);
+  let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweight);
+  let assemblyFormat = "$dy `,` $x `,` $weight `,` $rstd attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_LayerNormOp : Moire_TensorOp<"layer_norm", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "LayerNorm over the last dimension";
+  let description = [{
+    `y = (x - mean) rstd weight + bias`, `rstd = 1 / sqrt(var + eps)`, biased variance; statistics in full precision.
+    - (C1) `shape(weight) = shape(bias) = [dim(x, -1)]`
+    - (C2) eps > 0
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$bias, F64Attr:$eps);
+  let results = (outs Moire_Tensor:$y, Moire_FullTensor:$mean, Moire_FullTensor:$rstd);
+  let assemblyFormat = "$x `,` $weight `,` $bias `eps` $eps attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_LayerNormGradOp : Moire_TensorOp<"layer_norm_grad", [DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed"]>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "Reverse of LayerNorm";
+  let description = [{
+    With `xh = (x - mean) rstd`, `g = dy weight`: `dx = rstd (g - mean(g) - xh mean(g xh))`; `dweight = sum dy xh`, `dbias = sum dy`.
+    - (C1) as layer_norm
+  }];
+  let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$mean, Moire_FullTensor:$rstd);
+  let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweight, Moire_FullTensor:$dbias);
+  let assemblyFormat = "$dy `,` $x `,` $weight `,` $mean `,` $rstd attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_LookupOp : Moire_TensorOp<"lookup", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "Rows of a table by number";
+  let description = [{
+    `y[i.., :] = table[index[i..], :]`. Numbers are in range by contract of the caller.
+    - (C1) table has rank 2
+    - (C2) `shape(y) = shape(index) ++ [dim(table, 1)]`, element type of the table
+  }];
+  let arguments = (ins Moire_Index:$index, Moire_Tensor:$table);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$index `,` $table attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_LookupGradOp : Moire_TensorOp<"lookup_grad", []> {
+  let summary = "Reverse of a lookup";
+  let description = [{
+    `dtable[v, :] = sum over i with index[i] = v of dy[i, :]`, i ascending, in full precision.
+    - (C1) shapes as lookup; dtable is f64 when dy is, else f32
+  }];
+  let arguments = (ins Moire_Index:$index, Moire_Tensor:$dy);
+  let results = (outs Moire_FullTensor:$dtable);
+  let assemblyFormat = "$index `,` $dy attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
+  let summary = "Cosines and sines of rotary positions";
+  let description = [{
+    `cos[t, i] = cos(t / base^(2i/dim))` for i < dim/2, and sin likewise; computed at compile time in double and rounded once. `dim = 2 dim(cos, 1)`.
+    - (C1) both results are rank 2 and of one type
+    - (C2) base > 0
+  }];
+  let arguments = (ins F64Attr:$base);
+  let results = (outs Moire_FullTensor:$cos, Moire_FullTensor:$sin);
+  let assemblyFormat = "$base attr-dict `:` type(results)";
+  let hasVerifier = 1;
+}
+
+def Moire_RopeOp : Moire_TensorOp<"rope", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>]> {
+  let summary = "Rotation of feature pairs by position";
+  let description = [{
+    x is `[batch, time, heads, dim]`, tables `[time, dim/2]`. With halves (a, b) of the last dimension: `y = (a cos - b sin, b cos + a sin)`; with `inverse` the angle is negated.
+    - (C1) x has rank 4 (or 1 inside a row kernel), dim even
+    - (C2) tables are `[time, dim/2]` (or `[dim/2]`)
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$cos, Moire_FullTensor:$sin, UnitAttr:$inverse);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `,` $cos `,` $sin (`inverse` $inverse^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_SoftmaxOp : Moire_TensorOp<"softmax", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, SameOperandsAndResultType]> {
+  let summary = "Softmax over the last dimension";
+  let description = [{
+    `y = exp(x - max x) / sum exp(x - max x)`.
+  }];
+  let arguments = (ins Moire_FullTensor:$x);
+  let results = (outs Moire_FullTensor:$y);
+  let assemblyFormat = "$x attr-dict `:` type($y)";
+
+}
+
+def Moire_SoftmaxGradOp : Moire_TensorOp<"softmax_grad", [DeclareOpInterfaceMethods<RowOpInterface>, SameOperandsAndResultType]> {
+  let summary = "Reverse of softmax";
+  let description = [{
+    `dx = y (dy - sum(dy y))`.
+  }];
+  let arguments = (ins Moire_FullTensor:$y, Moire_FullTensor:$dy);
+  let results = (outs Moire_FullTensor:$dx);
+  let assemblyFormat = "$y `,` $dy attr-dict `:` type($dx)";
+
+}
+
+def Moire_CrossEntropyOp : Moire_TensorOp<"cross_entropy", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "Negative log-likelihood of the targets";
+  let description = [{
+    Per position: `lse = logsumexp(logits)`, `nll = lse - logits[target]`; a target below 0 gives nll = 0.
+    - (C1) `shape(targets) = shape(logits)[:-1] = shape(nll) = shape(lse)`
+  }];
+  let arguments = (ins Moire_FullTensor:$logits, Moire_Index:$targets);
+  let results = (outs Moire_FullTensor:$nll, Moire_FullTensor:$lse);
+  let assemblyFormat = "$logits `,` $targets attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_CrossEntropyGradOp : Moire_TensorOp<"cross_entropy_grad", [DeclareOpInterfaceMethods<RowOpInterface>]> {
+  let summary = "Reverse of cross-entropy";
+  let description = [{
+    `dlogits = dnll (exp(logits - lse) - onehot(target))`, zero where the target is below 0. The result may be narrower than the logits.
+    - (C1) shapes as cross_entropy
+  }];
+  let arguments = (ins Moire_FullTensor:$logits, Moire_Index:$targets, Moire_FullTensor:$lse, Moire_FullTensor:$dnll);
+  let results = (outs Moire_Tensor:$dlogits);
+  let assemblyFormat = "$logits `,` $targets `,` $lse `,` $dnll attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_ZLossOp : Moire_TensorOp<"z_loss", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "Square of a router's log-sum-exp";
+  let description = [{
+    Per position `lse = logsumexp(logits)`, `loss = coefficient * lse^2 / tokens`, where tokens is the attribute.
+    - (C1) `shape(loss) = shape(lse) = shape(logits)[:-1]`
+  }];
+  let arguments = (ins Moire_FullTensor:$logits, F64Attr:$coefficient, I64Attr:$tokens);
+  let results = (outs Moire_FullTensor:$loss, Moire_FullTensor:$lse);
+  let assemblyFormat = "$logits `coefficient` $coefficient `tokens` $tokens attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_ZLossGradOp : Moire_TensorOp<"z_loss_grad", [DeclareOpInterfaceMethods<RowOpInterface>]> {
+  let summary = "Reverse of the z-loss";
+  let description = [{
+    `dlogits = dloss * 2 coefficient / tokens * lse * exp(logits - lse)`.
+    - (C1) shapes as z_loss
+  }];
+  let arguments = (ins Moire_FullTensor:$logits, Moire_FullTensor:$lse, Moire_FullTensor:$dloss, F64Attr:$coefficient, I64Attr:$tokens);
+  let results = (outs Moire_FullTensor:$dlogits);
+  let assemblyFormat = "$logits `,` $lse `,` $dloss `coefficient` $coefficient `tokens` $tokens attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_CountTargetsOp : Moire_TensorOp<"count_targets", [DeclareOpInterfaceMethods<RowOpInterface>]> {
+  let summary = "Which targets count";
+  let description = [{
+    `y = 1` where the target is 0 or more, else 0.
+    - (C1) shapes agree
+  }];
+  let arguments = (ins Moire_Index:$targets);
+  let results = (outs Moire_FullTensor:$y);
+  let assemblyFormat = "$targets attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif
