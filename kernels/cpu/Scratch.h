@@ -44,13 +44,13 @@ Arena &threadArena();
 ///   ScratchFrame frame;  float *row = frame.take<float>(width);
 class ScratchFrame {
 public:
-  ScratchFrame() : arena(threadArena()), start(arena.mark()) {}
-  ~ScratchFrame() { arena.release(start); }
+  __attribute__((always_inline)) ScratchFrame() : arena(threadArena()), start(arena.mark()) {}
+  __attribute__((always_inline)) ~ScratchFrame() { arena.release(start); }
   ScratchFrame(const ScratchFrame &) = delete;
   ScratchFrame &operator=(const ScratchFrame &) = delete;
 
   /// Uninitialised memory for `count` values, aligned to 128 bytes.
-  template <typename T> T *take(size_t count) {
+  template <typename T> __attribute__((always_inline)) T *take(size_t count) {
     static_assert(std::is_trivial_v<T>, "scratch memory is neither constructed nor destroyed");
     return static_cast<T *>(arena.take(count * sizeof(T)));
   }
