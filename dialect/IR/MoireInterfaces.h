@@ -50,8 +50,11 @@ public:
   virtual mlir::Value cotangent(mlir::Value value) = 0;
   /// Whether the cotangent of `value` leads to something that is asked for.
   virtual bool wanted(mlir::Value value) = 0;
-  /// Adds `gradient` to the cotangent of `value`.
+  /// Adds `gradient` to the cotangent of `value`. Shapes agree; the element type is that of the value or full precision.
   virtual void accumulate(mlir::Value value, mlir::Value gradient) = 0;
+  /// Adds `gradient` to the part of the cotangent of `value` that begins at `offset` of dimension `dim`. Parts stay
+  /// apart until somebody asks for the whole, so that those of neighbouring slices become one concatenation.
+  virtual void accumulateSlice(mlir::Value value, mlir::Value gradient, int64_t dim, int64_t offset) = 0;
 };
 
 } // namespace moire
