@@ -1,0 +1,146 @@
+//===- BlockBuilder.cpp - one block, in tensor-level ops --------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The blocks that work position by position, and the small vocabulary that all blocks are written in. Attention,
+// Mamba and mixtures are in MixingBlocks.cpp.
+//===----------------------------------------------------------------------===//
+#include "passes/Transforms/Expand/BlockBuilder.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using llvm::StringRef;
+
+namespace moire {
+
+BlockBuilder::BlockBuilder(OpBuilder &builder, const ExpansionContext &context, Operation *op,
+                           llvm::function_ref<Value(StringRef, StringRef)> parameter, ArrayRef<Value> states)
+    : b(builder), context(context), op(op), loc(op->getLoc()), parameter(parameter), states(states) {}
+
+FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
+  return llvm::TypeSwitch<Operation *, FailureOr<Value>>(op)
+      .Case([&](EmbedOp block) { return embed(block, operands[0]); })
+      .Case([&](LearnedPositionsOp block) { return positions(block, operands[0]); })
+      .Case([&](NormOp block) { return norm(block, operands[0]); })
+      .Case([&](AttentionOp block) { return attention(block, operands[0]); })
+      .Case([&](DenseOp block) { return affine(operands[0], "", block.getBias()); })
+      .Case([&](MlpOp block) { return mlp(block, operands[0]); })
+      .Case([&](SwigluOp block) { return swiglu(block, operands[0]); })
+      .Case([&](MoeOp block) { return moe(block, operands[0]); })
+      .Case([&](MambaOp block) { return mamba(block, operands[0]); })
+      .Case([&](HeadOp block) { return head(block, operands[0]); })
+      .Case([&](UnaryOp block) { return unary(block.getKind(), operands[0]); })
+      .Case([&](BinaryOp block) { return binary(block.getKind(), operands[0], operands[1]); })
+      .Case([&](ScaleOp block) -> FailureOr<Value> {
+        return ScaleOp::create(b, loc, operands[0].getType(), operands[0], block.getFactorAttr()).getY();
+      })
+      .Default([&](Operation *other) -> FailureOr<Value> {
+        return other->emitError("the op does not belong to the model level");
+      });
+}
+
+// ---- The blocks ----------------------------------------------------------------------------------------------------
+
+Value BlockBuilder::embed(EmbedOp op, Value tokens) {
+  return LookupOp::create(b, loc, tokens, own("weight")).getY();
+}
+
+Value BlockBuilder::positions(LearnedPositionsOp op, Value x) {
+  Value table = own("weight");
+  if (stepping())
+    table = DynamicSliceOp::create(b, loc, type({shapeOf(x)[1], shapeOf(x)[2]}, elementOf(table)), table,
+                                   context.position)
+                .getY();
+  return BroadcastOp::create(b, loc, x.getType(), table).getY();
+}
+
+Value BlockBuilder::norm(NormOp op, Value x) {
+  if (op.getKind() == NormKind::Rms)
+    return RmsNormOp::create(b, loc, x, own("weight"), op.getEpsAttr()).getY();
+  // The tensor-level op always adds a bias; without one it adds zero, which fusion folds away.
+  Value bias = op.getBias() ? own("bias")
+                            : FillOp::create(b, loc, type({widthOf(x)}, full()), b.getF64FloatAttr(0)).getY();
+  return LayerNormOp::create(b, loc, x, own("weight"), bias, op.getEpsAttr()).getY();
+}
+
+Value BlockBuilder::mlp(MlpOp op, Value x) {
+  Value hidden = unary(op.getActivation(), affine(x, "up", op.getBias()));
+  return affine(hidden, "down", op.getBias());
+}
+
+Value BlockBuilder::swiglu(SwigluOp op, Value x) {
+  return affine(gate(affine(x, "gate_up", op.getBias())), "down", op.getBias());
+}
+
+Value BlockBuilder::head(HeadOp op, Value x) {
+  if (stepping()) // only the last of the new tokens is asked for
+    x = slice(x, 1, shapeOf(x)[1] - 1, 1);
+  Value logits = op.getTied() ? linear(x, parameter(*op.getTied(), "weight"), full(), /*transpose=*/true)
+                              : linear(x, own("weight"), full());
+  return op.getBias() ? binary(Binary::Add, logits, own("bias")) : logits;
+}
+
+// ---- The vocabulary ------------------------------------------------------------------------------------------------
+
+Value BlockBuilder::own(StringRef suffix) {
+  return parameter(op->getAttrOfType<StringAttr>("path").getValue(), suffix);
+}
+
+RankedTensorType BlockBuilder::type(ArrayRef<int64_t> shape, Type element) const {
+  return RankedTensorType::get(shape, element);
+}
+
+Value BlockBuilder::linear(Value x, Value w, Type element, bool transpose) {
+  llvm::SmallVector<int64_t> shape(shapeOf(x));
+  shape.back() = shapeOf(w)[transpose ? 0 : 1];
+  return LinearOp::create(b, loc, type(shape, element), x, w, /*bias=*/Value(), transpose).getY();
+}
+
+Value BlockBuilder::affine(Value x, StringRef name, bool bias) {
+  std::string prefix = name.empty() ? "" : (name + ".").str();
+  Value y = linear(x, own(prefix + "weight"), activation());
+  return bias ? binary(Binary::Add, y, own(prefix + "bias")) : y;
+}
+
+Value BlockBuilder::unary(Unary kind, Value x) {
+  return UnaryOp::create(b, loc, x.getType(), x, UnaryAttr::get(b.getContext(), kind)).getY();
+}
+
+Value BlockBuilder::binary(Binary kind, Value a, Value c) {
+  return BinaryOp::create(b, loc, a, c, BinaryAttr::get(b.getContext(), kind)).getY();
+}
+
+Value BlockBuilder::slice(Value x, int64_t dim, int64_t offset, int64_t size) {
+  llvm::SmallVector<int64_t> shape(shapeOf(x));
+  shape[dim] = size;
+  return SliceOp::create(b, loc, type(shape, elementOf(x)), x, b.getI64IntegerAttr(dim), b.getI64IntegerAttr(offset))
+      .getY();
+}
+
+Value BlockBuilder::concat(ValueRange xs, int64_t dim) {
+  llvm::SmallVector<int64_t> shape(shapeOf(xs[0]));
+  shape[dim] = 0;
+  for (Value x : xs)
+    shape[dim] += shapeOf(x)[dim];
+  return ConcatOp::create(b, loc, type(shape, elementOf(xs[0])), xs, b.getI64IntegerAttr(dim)).getY();
+}
+
+Value BlockBuilder::reshape(Value x, ArrayRef<int64_t> shape) {
+  return ReshapeOp::create(b, loc, type(shape, elementOf(x)), x).getY();
+}
+
+Value BlockBuilder::cast(Value x, Type element) {
+  if (elementOf(x) == element)
+    return x;
+  return CastOp::create(b, loc, type(shapeOf(x), element), x).getY();
+}
+
+Value BlockBuilder::gate(Value x) {
+  int64_t last = shapeOf(x).size() - 1, half = shapeOf(x).back() / 2;
+  Value g = slice(x, last, 0, half), u = slice(x, last, half, half);
+  return binary(Binary::Mul, unary(Unary::Silu, g), u);
+}
+
+} // namespace moire

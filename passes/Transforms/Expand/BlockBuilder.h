@@ -1,0 +1,108 @@
+//===- BlockBuilder.h - one block, in tensor-level ops ----------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Emits the tensor-level ops of one block of the model. What differs between training, evaluation and step-by-step
+// decoding is in the mode: losses are emitted in training only, states are read and written in decoding only.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_PASSES_TRANSFORMS_EXPAND_BLOCKBUILDER_H
+#define MOIRE_PASSES_TRANSFORMS_EXPAND_BLOCKBUILDER_H
+
+#include "passes/Transforms/Expand/ParameterDeclarations.h"
+
+namespace moire {
+
+/// What a function is made for.
+enum class Mode {
+  Train, ///< whole sequences, with auxiliary losses and loads
+  Eval,  ///< whole sequences, logits only
+  Step,  ///< new tokens at a position, over a state
+};
+
+/// A quantity that a block reports, per execution.
+struct Metric {
+  std::string path;                      ///< symbolic, as the block's path
+  llvm::SmallVector<std::string> paths;  ///< concrete, one per copy
+  std::string kind;                      ///< "aux_loss" or "load"
+};
+
+/// What the functions know of the model as a whole.
+struct ExpansionContext {
+  Mode mode;
+  Precision precision;
+  int64_t decodeContext = 0; ///< positions that the state has room for (Step)
+  mlir::Value position;      ///< scalar i32, the position of the first new token (Step)
+};
+
+/// Emits blocks at the builder's insertion point.
+class BlockBuilder {
+public:
+  /// `parameter(suffix)` gives the value of a parameter of `op`; `states` are the block's states as they come in (Step).
+  BlockBuilder(mlir::OpBuilder &builder, const ExpansionContext &context, mlir::Operation *op,
+               llvm::function_ref<mlir::Value(llvm::StringRef path, llvm::StringRef suffix)> parameter,
+               llvm::ArrayRef<mlir::Value> states);
+
+  /// Emits `op` on `operands` (already at the tensor level); the result, or failure with a diagnostic at the op.
+  llvm::FailureOr<mlir::Value> build(llvm::ArrayRef<mlir::Value> operands);
+
+  /// States as they go out, in the order of `stateTypes` (Step).
+  llvm::SmallVector<mlir::Value> newStates;
+  /// Values of the metrics of `metricsOf`, in order (Train).
+  llvm::SmallVector<mlir::Value> metrics;
+
+  /// Types of the states that `op` keeps between tokens of one sequence.
+  static llvm::SmallVector<mlir::RankedTensorType> stateTypes(mlir::Operation *op, const ExpansionContext &context);
+  /// What `op` reports in training.
+  static llvm::SmallVector<Metric> metricsOf(mlir::Operation *op);
+
+private:
+  mlir::Value embed(EmbedOp op, mlir::Value tokens);
+  mlir::Value positions(LearnedPositionsOp op, mlir::Value x);
+  mlir::Value norm(NormOp op, mlir::Value x);
+  mlir::Value attention(AttentionOp op, mlir::Value x);
+  mlir::Value mlp(MlpOp op, mlir::Value x);
+  mlir::Value swiglu(SwigluOp op, mlir::Value x);
+  mlir::Value moe(MoeOp op, mlir::Value x);
+  mlir::Value mamba(MambaOp op, mlir::Value x);
+  mlir::Value head(HeadOp op, mlir::Value x);
+
+  /// Parameter of the block itself.
+  mlir::Value own(llvm::StringRef suffix);
+  /// `x W (+ b)` with the block's parameters under `name`.
+  mlir::Value affine(mlir::Value x, llvm::StringRef name, bool bias);
+  mlir::Value linear(mlir::Value x, mlir::Value w, mlir::Type element, bool transpose = false);
+  mlir::Value unary(Unary kind, mlir::Value x);
+  mlir::Value binary(Binary kind, mlir::Value a, mlir::Value b);
+  mlir::Value slice(mlir::Value x, int64_t dim, int64_t offset, int64_t size);
+  mlir::Value concat(mlir::ValueRange xs, int64_t dim);
+  mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
+  mlir::Value cast(mlir::Value x, mlir::Type element);
+  /// silu(first half) * second half of the last dimension.
+  mlir::Value gate(mlir::Value x);
+  mlir::Value rotate(mlir::Value x, mlir::Value cos, mlir::Value sin);
+
+  mlir::RankedTensorType type(llvm::ArrayRef<int64_t> shape, mlir::Type element) const;
+  mlir::Type activation() const { return context.precision.activation; }
+  mlir::Type full() const { return context.precision.full; }
+  bool stepping() const { return context.mode == Mode::Step; }
+
+  mlir::OpBuilder &b;
+  const ExpansionContext &context;
+  mlir::Operation *op;
+  mlir::Location loc;
+  llvm::function_ref<mlir::Value(llvm::StringRef, llvm::StringRef)> parameter;
+  llvm::ArrayRef<mlir::Value> states;
+};
+
+/// Shape of a tensor value.
+inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType()).getShape();
+}
+inline mlir::Type elementOf(mlir::Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType()).getElementType();
+}
+
+} // namespace moire
+
+#endif // MOIRE_PASSES_TRANSFORMS_EXPAND_BLOCKBUILDER_H

@@ -1,0 +1,192 @@
+//===- ParameterDeclarations.cpp - the parameters that blocks own -----------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// First values follow the models that the blocks come from: products a normal of variance 0.1 / fan-in (Switch and
+// its successors), embeddings a normal of 0.02, Mamba's own rules for Mamba (arXiv 2312.00752 and its reference code).
+//===----------------------------------------------------------------------===//
+#include "passes/Transforms/Expand/ParameterDeclarations.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
+
+using namespace mlir;
+using llvm::StringRef;
+
+namespace moire {
+namespace {
+
+/// Variance of products times their fan-in: the scale that the Switch family trains with.
+constexpr double productScale = 0.1;
+
+Initial productInit(int64_t fanIn) { return {Init::Normal, std::sqrt(productScale / fanIn), 0}; }
+Initial embeddingInit() { return {Init::Normal, 0.02, 0}; }
+Initial constantInit(double value) { return {Init::Constant, value, 0}; }
+Initial uniformInit(double bound) { return {Init::Uniform, -bound, bound}; }
+
+StringRef pathOf(Operation *block) { return block->getAttrOfType<StringAttr>("path").getValue(); }
+
+/// Iteration counts of the repeats around `op`, outermost first.
+llvm::SmallVector<int64_t> enclosingCounts(Operation *op) {
+  llvm::SmallVector<int64_t> counts;
+  for (auto repeat = op->getParentOfType<RepeatOp>(); repeat; repeat = repeat->getParentOfType<RepeatOp>())
+    counts.insert(counts.begin(), repeat.getCount());
+  return counts;
+}
+
+} // namespace
+
+int64_t widthOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().back(); }
+
+ParameterDeclarations::ParameterDeclarations(ModuleOp module, Precision precision, int64_t residualBlocks)
+    : module(module), precision(precision), residualBlocks(residualBlocks) {}
+
+ParamOp ParameterDeclarations::find(Operation *block, StringRef suffix) const {
+  return byName.lookup((pathOf(block) + "." + suffix).str());
+}
+
+llvm::SmallVector<ParamOp> ParameterDeclarations::readBy(Operation *block) const {
+  llvm::SmallVector<ParamOp> read;
+  auto addUnder = [&](StringRef path) {
+    for (ParamOp param : declared) {
+      StringRef rest = param.getSymName();
+      if (rest.consume_front(path) && rest.starts_with("."))
+        read.push_back(param);
+    }
+  };
+  if (block->hasAttrOfType<StringAttr>("path"))
+    addUnder(pathOf(block));
+  if (auto head = llvm::dyn_cast<HeadOp>(block); head && head.getTied())
+    addUnder(*head.getTied());
+  return read;
+}
+
+LogicalResult ParameterDeclarations::add(Operation *block, StringRef suffix, ArrayRef<int64_t> shape, Role role,
+                                         Initial init, bool decays, bool product) {
+  std::string name = (pathOf(block) + "." + suffix).str();
+  // A '#' per enclosing repeat that has copies of its own; the rest of the repeats share them.
+  size_t stack = pathOf(block).count('#');
+  llvm::SmallVector<int64_t> extents = enclosingCounts(block);
+  if (stack > extents.size())
+    return block->emitOpError("has ") << stack << " indices in its path, but stands in " << extents.size()
+                                      << " repeats";
+  extents.resize(stack);
+  int64_t copies = 1;
+  for (int64_t extent : extents)
+    copies *= extent;
+  auto blockPaths = block->getAttrOfType<ArrayAttr>("paths");
+  if (static_cast<int64_t>(blockPaths.size()) != copies)
+    return block->emitOpError("names ") << blockPaths.size() << " copies, but the repeats around it make " << copies;
+  extents.append(shape.begin(), shape.end());
+  auto type = RankedTensorType::get(extents, precision.full);
+
+  if (ParamOp earlier = byName.lookup(name)) {
+    if (earlier.getType() == type && earlier.getRole() == role)
+      return success(); // shared with a block before
+    auto diag = block->emitOpError("shares parameter '") << name << "' of type " << type;
+    diag.attachNote(earlier.getLoc()) << "which has type " << earlier.getType() << " here";
+    return diag;
+  }
+  llvm::SmallVector<Attribute> paths;
+  OpBuilder b = OpBuilder::atBlockEnd(module.getBody());
+  for (Attribute path : blockPaths)
+    paths.push_back(b.getStringAttr(cast<StringAttr>(path).getValue() + "." + suffix));
+  auto param = ParamOp::create(b, block->getLoc(), b.getStringAttr(name), TypeAttr::get(type),
+                               b.getI64IntegerAttr(stack), RoleAttr::get(b.getContext(), role), b.getArrayAttr(paths),
+                               InitAttr::get(b.getContext(), init.kind), b.getF64FloatAttr(init.a),
+                               b.getF64FloatAttr(init.b), b.getF64FloatAttr(1.0),
+                               b.getF64FloatAttr(decays ? 1.0 : 0.0),
+                               product && precision.hasComputeCopy() ? b.getUnitAttr() : nullptr);
+  byName[name] = param;
+  declared.push_back(param);
+  return success();
+}
+
+LogicalResult ParameterDeclarations::addLinear(Operation *block, StringRef name, int64_t in, int64_t out, Role role,
+                                               bool bias) {
+  std::string prefix = name.empty() ? "" : (name + ".").str();
+  if (failed(add(block, prefix + "weight", {in, out}, role, productInit(in), true, true)))
+    return failure();
+  return bias ? add(block, prefix + "bias", {out}, role, constantInit(0), false, false) : success();
+}
+
+LogicalResult ParameterDeclarations::addMamba(MambaOp op) {
+  int64_t width = widthOf(op.getX()), inner = op.getExpand() * width, rank = op.getDtRank(), state = op.getState();
+  auto linear = [&](StringRef name, int64_t in, int64_t out, double divisor = 1) {
+    return add(op, name, {in, out}, Role::Ssm, uniformInit(1 / std::sqrt(double(in)) / divisor), true, true);
+  };
+  double tapBound = 1 / std::sqrt(double(op.getConv()));
+  return success(
+      succeeded(linear("in_proj.weight", width, 2 * inner)) &&
+      succeeded(add(op, "conv.weight", {static_cast<int64_t>(op.getConv()), inner}, Role::Ssm, uniformInit(tapBound),
+                    true, false)) &&
+      succeeded(add(op, "conv.bias", {inner}, Role::Ssm, uniformInit(tapBound), false, false)) &&
+      succeeded(linear("x_proj.weight", inner, rank + 2 * state)) &&
+      succeeded(add(op, "dt_proj.weight", {rank, inner}, Role::Ssm, uniformInit(1 / std::sqrt(double(rank))), true,
+                    true)) &&
+      succeeded(add(op, "dt_proj.bias", {inner}, Role::Ssm, {Init::DtBias, 0.001, 0.1}, false, false)) &&
+      succeeded(add(op, "A_log", {inner, state}, Role::Ssm, {Init::LogArange, 0, 0}, false, false)) &&
+      succeeded(add(op, "D", {inner}, Role::Ssm, constantInit(1), false, false)) &&
+      succeeded(linear("out_proj.weight", inner, width, std::sqrt(double(std::max<int64_t>(residualBlocks, 1))))));
+}
+
+LogicalResult ParameterDeclarations::declare(Operation *block) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(block)
+      .Case([&](EmbedOp op) {
+        int64_t vocab = op.getVocab(), width = op.getWidth();
+        return add(op, "weight", {vocab, width}, Role::Embedding, embeddingInit(), true, true);
+      })
+      .Case([&](LearnedPositionsOp op) {
+        auto shape = cast<RankedTensorType>(op.getX().getType()).getShape();
+        return add(op, "weight", {shape[1], shape[2]}, Role::Embedding, embeddingInit(), true, true);
+      })
+      .Case([&](NormOp op) {
+        if (failed(add(op, "weight", {widthOf(op.getX())}, Role::Norm, constantInit(1), false, false)))
+          return failure();
+        return op.getBias() ? add(op, "bias", {widthOf(op.getX())}, Role::Norm, constantInit(0), false, false)
+                            : success();
+      })
+      .Case([&](AttentionOp op) {
+        int64_t width = widthOf(op.getX()), inner = op.getHeads() * op.getHeadDim();
+        int64_t packed = inner + 2 * op.getKvHeads() * op.getHeadDim();
+        if (failed(addLinear(op, "qkv", width, packed, Role::Attention, op.getBias())))
+          return failure();
+        return addLinear(op, "out", inner, width, Role::Attention, op.getBias());
+      })
+      .Case([&](DenseOp op) { return addLinear(op, "", widthOf(op.getX()), op.getWidth(), Role::Ffn, op.getBias()); })
+      .Case([&](MlpOp op) {
+        int64_t width = widthOf(op.getX()), hidden = op.getHidden();
+        if (failed(addLinear(op, "up", width, hidden, Role::Ffn, op.getBias())))
+          return failure();
+        return addLinear(op, "down", hidden, width, Role::Ffn, op.getBias());
+      })
+      .Case([&](SwigluOp op) {
+        int64_t width = widthOf(op.getX()), hidden = op.getHidden();
+        if (failed(addLinear(op, "gate_up", width, 2 * hidden, Role::Ffn, op.getBias())))
+          return failure();
+        return addLinear(op, "down", hidden, width, Role::Ffn, op.getBias());
+      })
+      .Case([&](MoeOp op) {
+        int64_t width = widthOf(op.getX()), hidden = op.getHidden(), experts = op.getExperts();
+        // The router's matrix is read in full precision: its logits decide, and small updates must not be lost.
+        if (failed(add(op, "router.weight", {width, experts}, Role::Router, productInit(width), true, false)) ||
+            failed(add(op, op.getGated() ? "experts.gate_up.weight" : "experts.up.weight",
+                       {experts, width, op.getGated() ? 2 * hidden : hidden}, Role::Expert, productInit(width), true,
+                       true)))
+          return failure();
+        return add(op, "experts.down.weight", {experts, hidden, width}, Role::Expert, productInit(hidden), true, true);
+      })
+      .Case([&](MambaOp op) { return addMamba(op); })
+      .Case([&](HeadOp op) {
+        if (!op.getTied() && failed(add(op, "weight", {widthOf(op.getX()), static_cast<int64_t>(op.getVocab())},
+                                        Role::Head, productInit(widthOf(op.getX())), true, true)))
+          return failure();
+        return op.getBias() ? add(op, "bias", {static_cast<int64_t>(op.getVocab())}, Role::Head, constantInit(0),
+                                  false, false)
+                            : success();
+      })
+      .Default([](Operation *) { return success(); });
+}
+
+} // namespace moire
