@@ -63,8 +63,13 @@ static void multiplyPanels(int64_t units, const typename Product::Unit *a, const
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v)
       sum[r][v] = S::zero();
-  for (int r = 0; r < R; ++r)
-    __builtin_prefetch(to.out ? static_cast<const void *>(to.out + r * to.outStride) : to.sums + r * to.sumsStride, 1);
+  // The lines that the sums go to arrive while the loop runs.
+  for (int r = 0; r < R; ++r) {
+    const char *p = to.out ? reinterpret_cast<const char *>(to.out + r * to.outStride)
+                           : reinterpret_cast<const char *>(to.sums + r * to.sumsStride);
+    for (int64_t line = 0; line < int64_t(V * S::lanes * (to.out ? sizeof(Out) : sizeof(Sum))); line += 64)
+      __builtin_prefetch(p + line, 1);
+  }
 #pragma clang loop unroll(disable)
   for (int64_t u = 0; u < units; ++u) {
     typename S::Vector bv[V];

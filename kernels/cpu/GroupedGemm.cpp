@@ -1,0 +1,131 @@
+//===- kernels/cpu/GroupedGemm.cpp - products expert by expert -------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// All tiles of all experts are one list, so that a few heavy experts keep every
+// thread busy. A thread walks the list with a cursor of its own: how many tiles
+// an expert has depends on the data, and nothing is allocated to write it down.
+//
+//===----------------------------------------------------------------------===//
+#include "kernels/cpu/Gemm.h"
+#include "kernels/cpu/ThreadPool.h"
+#include "kernels/include/Kernels.h"
+
+#include <algorithm>
+
+namespace moire::cpu {
+namespace {
+
+/// Tiles per thread that even out experts of unequal size.
+constexpr int64_t tilesPerThread = 16;
+/// Tiles are not cut narrower than this many panels: they would pack more than they multiply.
+constexpr int64_t leastPanels = 4;
+
+/// How many parts `panels` are cut into, at most `most` in each, if there shall be `wanted` parts.
+int64_t cut(int64_t panels, int64_t most, int64_t wanted) {
+  int64_t least = std::max<int64_t>(1, ceilDiv(panels, most));
+  return std::max(least, std::min(wanted, panels / leastPanels));
+}
+
+/// Runs the tiles of all experts: parts(e) says how many expert e has, tile(e, part) makes one.
+template <typename Parts, typename MakeTile>
+void runTiles(const ProductEngine &engine, int64_t experts, Parts parts, MakeTile makeTile) {
+  std::atomic<int64_t> next{0};
+  parallelRegion([&](int, int) {
+    ScratchFrame frame;
+    TileScratch scratch = takeTileScratch(engine, frame);
+    int64_t expert = 0, before = 0; // tiles of the experts before `expert`
+    for (;;) {
+      int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+      for (; expert < experts && i - before >= parts(expert); ++expert)
+        before += parts(expert);
+      if (expert == experts)
+        return;
+      engine.run(makeTile(expert, i - before), scratch);
+    }
+  });
+}
+
+void groupedGemm(const ProductEngine &engine, int64_t rows, int64_t n, int64_t k, int64_t experts,
+                 const int32_t *offsets, const Operand &a, const void *b, bool transB, void *c, int64_t ldc) {
+  if (rows <= 0 || n <= 0)
+    return;
+  int64_t columnPanels = ceilDiv(n, engine.columnPanel);
+  int64_t maxRowPanels = ProductEngine::maxRows / engine.rowPanel;
+  int64_t bands = std::max(ceilDiv(rows, maxRowPanels * engine.rowPanel), std::min(rows, experts));
+  int64_t wanted = regionThreads() == 1 ? 1 : ceilDiv(regionThreads() * tilesPerThread, bands);
+  int64_t columnParts = cut(columnPanels, ProductEngine::maxColumns / engine.columnPanel, wanted);
+  auto rowParts = [&](int64_t e) {
+    return ceilDiv(ceilDiv(offsets[e + 1] - offsets[e], engine.rowPanel), maxRowPanels);
+  };
+  runTiles(
+      engine, experts, [&](int64_t e) { return rowParts(e) * columnParts; },
+      [&](int64_t e, int64_t part) {
+        int64_t count = offsets[e + 1] - offsets[e], band = part % rowParts(e), column = part / rowParts(e);
+        Tile tile{};
+        tile.a = a;
+        tile.b = {static_cast<const char *>(b) + e * k * n * engine.elementSize, transB ? k : n, nullptr, transB};
+        tile.kEnd = k;
+        tile.row = offsets[e] + partBegin(count, engine.rowPanel, rowParts(e), band);
+        tile.rows = offsets[e] + partBegin(count, engine.rowPanel, rowParts(e), band + 1) - tile.row;
+        tile.column = partBegin(n, engine.columnPanel, columnParts, column);
+        tile.columns = partBegin(n, engine.columnPanel, columnParts, column + 1) - tile.column;
+        tile.c = c;
+        tile.ldc = ldc;
+        return tile;
+      });
+}
+
+void groupedGemmWeight(const ProductEngine &engine, int64_t m, int64_t n, int64_t experts, const int32_t *offsets,
+                       const Operand &a, const Operand &b, void *c) {
+  if (m <= 0 || n <= 0)
+    return;
+  int64_t rowPanels = ceilDiv(m, engine.rowPanel), columnPanels = ceilDiv(n, engine.columnPanel);
+  int64_t rowParts = cut(rowPanels, ProductEngine::maxRows / engine.rowPanel, 1);
+  int64_t wanted = regionThreads() == 1 ? 1 : ceilDiv(regionThreads() * tilesPerThread, experts * rowParts);
+  int64_t columnParts = cut(columnPanels, ProductEngine::maxColumns / engine.columnPanel, wanted);
+  runTiles(
+      engine, experts, [&](int64_t) { return rowParts * columnParts; },
+      [&](int64_t e, int64_t part) {
+        int64_t row = part % rowParts, column = part / rowParts;
+        Tile tile{};
+        tile.a = a;
+        tile.b = b;
+        tile.kBegin = offsets[e];
+        tile.kEnd = offsets[e + 1];
+        tile.row = partBegin(m, engine.rowPanel, rowParts, row);
+        tile.rows = partBegin(m, engine.rowPanel, rowParts, row + 1) - tile.row;
+        tile.column = partBegin(n, engine.columnPanel, columnParts, column);
+        tile.columns = partBegin(n, engine.columnPanel, columnParts, column + 1) - tile.column;
+        tile.c = static_cast<char *>(c) + e * m * n * engine.outputSize;
+        tile.ldc = n;
+        return tile;
+      });
+}
+
+} // namespace
+} // namespace moire::cpu
+
+#define MOIRE_GROUPED_GEMM(SUFFIX, ENGINE, X, C)                                                                       \
+  extern "C" void moire_grouped_gemm_##SUFFIX(int64_t rows, int64_t n, int64_t k, int64_t experts,                     \
+                                              const int32_t *offsets, const int32_t *row_index, const X *a,            \
+                                              int64_t lda, const X *b, int32_t trans_b, C *c, int64_t ldc) {           \
+    using namespace moire::cpu;                                                                                        \
+    groupedGemm(products().ENGINE, rows, n, k, experts, offsets, {a, lda, row_index, true}, b, trans_b != 0, c, ldc);  \
+  }
+MOIRE_GROUPED_GEMM(f32_f32, f32f32, float, float)
+MOIRE_GROUPED_GEMM(f64_f64, f64f64, double, double)
+MOIRE_GROUPED_GEMM(bf16_bf16, bf16bf16, uint16_t, uint16_t)
+
+#define MOIRE_GROUPED_GEMM_WEIGHT(SUFFIX, ENGINE, X, C)                                                                \
+  extern "C" void moire_grouped_gemm_weight_##SUFFIX(int64_t m, int64_t n, int64_t experts, const int32_t *offsets,    \
+                                                     const int32_t *a_index, const X *a, int64_t lda,                  \
+                                                     const int32_t *b_index, const X *b, int64_t ldb, C *c) {          \
+    using namespace moire::cpu;                                                                                        \
+    groupedGemmWeight(products().ENGINE, m, n, experts, offsets, {a, lda, a_index, false}, {b, ldb, b_index, false},   \
+                      c);                                                                                              \
+  }
+MOIRE_GROUPED_GEMM_WEIGHT(f32_f32, f32f32, float, float)
+MOIRE_GROUPED_GEMM_WEIGHT(f64_f64, f64f64, double, double)
+MOIRE_GROUPED_GEMM_WEIGHT(bf16_f32, bf16f32, uint16_t, float)
