@@ -1,0 +1,28 @@
+//===- passes/Transforms/Autodiff/Passes.h - what a training step adds -------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Declares and registers the passes that differentiate, fuse routing, and build the optimizer.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_PASSES_TRANSFORMS_AUTODIFF_PASSES_H
+#define MOIRE_PASSES_TRANSFORMS_AUTODIFF_PASSES_H
+
+#include "dialect/IR/MoireOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace moire {
+#define GEN_PASS_DECL
+#include "passes/Transforms/Autodiff/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "passes/Transforms/Autodiff/Passes.h.inc"
+} // namespace moire
+
+#endif // MOIRE_PASSES_TRANSFORMS_AUTODIFF_PASSES_H

@@ -1,0 +1,54 @@
+//===----------------------------------------------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The passes that turn a forward computation into a training step.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_PASSES_TRANSFORMS_AUTODIFF_PASSES_TD
+#define MOIRE_PASSES_TRANSFORMS_AUTODIFF_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
+  let summary = "Differentiate every function that has an objective";
+  let description = [{
+    A function with a result marked `moire.objective` (a scalar) gets its gradients as further results, with respect to
+    each argument marked `moire.param = @name` (the result says `moire.gradient = @name`) or `moire.differentiate` (the
+    result says `moire.gradient_of = <argument number>`), in full precision. The objective's own result goes away. Its
+    cotangent is the argument marked `moire.seed`, or 1. Every parameter of the module gets a gradient; one that the
+    objective does not reach gets zeros and a remark.
+
+    Reverse mode, with the rule of each op (DifferentiableOpInterface); only values between a wanted argument and the
+    objective are visited. A `moire.repeat` stays a loop: a second loop runs the other way, carries the cotangents of
+    the carried values, sums those of captured values, and stacks those of sliced operands. What it needs of
+    an iteration is, whichever costs the fewest bytes, re-read (slices of the operands of the first loop, values from
+    above), computed again from such (row ops, moves of rows; see `recompute-pointwise`), or stacked by the first loop; a
+    minimum cut decides. What was stacked is a remark. An op on the way without a reverse rule is an error.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<2x3xf32>, %w: tensor<3x4xf32> {moire.differentiate}) -> (tensor<f32> {moire.objective}) {
+      %y = moire.linear %x, %w : (tensor<2x3xf32>, tensor<3x4xf32>) -> tensor<2x4xf32>
+      %loss = moire.reduce_leading %y : tensor<2x4xf32> to tensor<f32>
+      return %loss : tensor<f32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @f(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> (tensor<3x4xf32> {moire.gradient_of = 1 : i64}) {
+      %seed = moire.fill 1.0 : tensor<f32>
+      %dy = moire.broadcast %seed : tensor<f32> to tensor<2x4xf32>
+      %dw = moire.linear_grad_weight %x, %dy : (tensor<2x3xf32>, tensor<2x4xf32>) -> tensor<3x4xf32>
+      return %dw : tensor<3x4xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"recomputePointwise", "recompute-pointwise", "bool", /*default=*/"true",
+           "Compute cheap values (row ops, reshapes, gathers) again in reverse loops instead of stacking them">
+  ];
+  let dependentDialects = ["::moire::MoireDialect", "::mlir::func::FuncDialect"];
+}
+
+#endif
