@@ -1,0 +1,8 @@
+//===- kernels/cpu/ScanAvx2.cpp - the scans compiled for AVX2 --------------- ===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One instantiation of the scan templates; see kernels/CMakeLists.txt for how it is compiled.
+//===----------------------------------------------------------------------===//
+#include "kernels/cpu/ScanInstance.h"
