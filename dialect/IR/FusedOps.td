@@ -16,7 +16,8 @@ include "dialect/IR/MoireEnums.td"
 include "dialect/IR/MoireInterfaces.td"
 include "dialect/IR/RoutingOps.td"
 
-def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments, DeclareOpInterfaceMethods<CostedOpInterface>]> {
+def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments, DeclareOpInterfaceMethods<CostedOpInterface>,
+                                         DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "One kernel that computes row by row";
   let description = [{
     Runs its body once per index (d0, .., dk) of `domain`. A block argument is one row of the corresponding input: its
@@ -41,6 +42,11 @@ def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments
     attr-dict-with-keyword $body (`->` type($outputs)^)?
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Number of rows: the product of the domain.
+    int64_t getDomainSize();
+    ::moire::YieldOp getYield();
+  }];
 }
 
 def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", []> {

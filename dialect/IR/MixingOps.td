@@ -21,7 +21,7 @@ def Moire_LinearOp : Moire_TensorOp<"linear", [DeclareOpInterfaceMethods<Differe
     - (C1) `dim(x, -1) = dim(w, 0)` (`dim(w, 1)` with transpose)
     - (C2) `shape(y) = shape(x)[:-1] ++ [out]`
     - (C3) if bias is present, `shape(bias) = [out]`
-    - (C4) x and w have one element type; y has it too, or f32
+    - (C4) x and w have one element type; y has it too, or full precision
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$w, Optional<Moire_FullTensor>:$bias, UnitAttr:$transpose);
   let results = (outs Moire_Tensor:$y);
@@ -49,6 +49,8 @@ def Moire_GroupedLinearOp : Moire_TensorOp<"grouped_linear", [AttrSizedOperandSe
     - (C1) `offsets` has experts + 1 entries
     - (C2) features agree; `shape(y) = [rows, out]`
     - (C3) without rows x has rank 2 and as many rows as y
+    - (C4) x and w have one element type; y has it too, or full precision
+    - (C5) if position is present, it has one entry per row
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$w, Moire_Index:$offsets, Optional<Moire_Index>:$rows, Optional<Moire_Index>:$position, UnitAttr:$transpose);
   let results = (outs Moire_Tensor:$y);
@@ -62,6 +64,7 @@ def Moire_GroupedLinearGradWeightOp : Moire_TensorOp<"grouped_linear_grad_weight
     `dw[e, i, o] = sum over rows r of e of x[xsrc(r), i] dy[ysrc(r), o]`; experts without rows get zero.
     - (C1) `offsets` has experts + 1 entries
     - (C2) `shape(dw) = [experts, in, out]`, full precision
+    - (C3) as many rows on both sides, counted through x_rows and dy_rows where given
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$dy, Moire_Index:$offsets, Optional<Moire_Index>:$x_rows, Optional<Moire_Index>:$dy_rows);
   let results = (outs Moire_FullTensor:$dw);
@@ -74,7 +77,7 @@ def Moire_CausalAttentionOp : Moire_TensorOp<"causal_attention", [DeclareOpInter
   let description = [{
     q is `[batch, time, heads, dim]`, k and v `[batch, time, kv_heads, dim]`; head h reads kv head `h kv_heads / heads`. `y = sum_{u<=t} softmax_u(scale q_t.k_u) v_u`; lse `[batch, heads, time]` is the log-sum-exp of the scaled scores.
     - (C1) kv_heads divides heads, other extents agree
-    - (C2) `type(y) = type(q)`
+    - (C2) `type(y) = type(q)`, lse in the full precision of q
   }];
   let arguments = (ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, F64Attr:$scale);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$lse);
@@ -86,7 +89,8 @@ def Moire_CausalAttentionGradOp : Moire_TensorOp<"causal_attention_grad", [Decla
   let summary = "Reverse of causal attention";
   let description = [{
     Gradients of q, k, v, recomputing the probabilities from lse.
-    - (C1) as causal_attention
+    - (C1) as causal_attention; y and dy have the type of q, lse the one that causal_attention gives
+    - (C2) the types of the results are those of q, k, v
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$y, Moire_FullTensor:$lse, F64Attr:$scale);
   let results = (outs Moire_Tensor:$dq, Moire_Tensor:$dk, Moire_Tensor:$dv);
@@ -98,7 +102,8 @@ def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [DeclareOpInter
   let summary = "Attention of new tokens over a cache";
   let description = [{
     q `[1, new, heads, dim]`, k, v `[1, new, kv_heads, dim]`, caches `[capacity, kv_heads, dim]` holding `position` tokens: stores k and v at position, then attends causally. The caches that come out are the ones that went in, extended.
-    - (C1) extents agree, position is `tensor<i32>`
+    - (C1) extents agree as in causal_attention, the batch is 1, the caches have room, position is `tensor<i32>`
+    - (C2) `type(y) = type(q)`, and the caches keep their types
   }];
   let arguments = (ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$k_cache, Moire_Tensor:$v_cache, Moire_Index:$position, F64Attr:$scale);
   let results = (outs Moire_Tensor:$y, Moire_Tensor:$k_out, Moire_Tensor:$v_out);
@@ -110,8 +115,8 @@ def Moire_ConvOp : Moire_TensorOp<"conv", [DeclareOpInterfaceMethods<Differentia
   let summary = "Depthwise convolution along time";
   let description = [{
     `y[b, t, c] = bias[c] + sum_k w[k, c] x[b, t + k - (taps - 1), c]` with `causal` padding (zeros before the beginning); with `valid`, `x[b, t + k, c]` and dim(x, 1) = dim(y, 1) + taps - 1.
-    - (C1) w is `[taps, channels]`, bias `[channels]`
-    - (C2) extents agree
+    - (C1) w is `[taps, channels]`, bias `[channels]`, in the full precision of x
+    - (C2) batch, channels and element type of y are those of x, its time what the padding says
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$w, Moire_FullTensor:$bias, Moire_PaddingAttr:$padding);
   let results = (outs Moire_Tensor:$y);
@@ -147,20 +152,25 @@ def Moire_SelectiveScanOp : Moire_TensorOp<"selective_scan", [DeclareOpInterface
   let summary = "The scan of Mamba-1";
   let description = [{
     Per channel c: `h_n <- exp(dt a[c,n]) h_n + dt B_n u`; `y = sum_n C_n h_n + d[c] u`, h = 0 at first, in full precision. u, y `[batch, time, channels]`, dt the same in full precision, B and C `[batch, time, state]`, a `[channels, state]`, d `[channels]`. `states` keeps h at the start of every chunk of 64 tokens, `[batch, chunks, channels, state]`.
-    - (C1) extents agree
-    - (C2) `type(y) = type(u)`
+    - (C1) extents agree; dt, a, d in the full precision of u; b and c of one type
+    - (C2) `type(y) = type(u)`, states in the full precision of u
   }];
   let arguments = (ins Moire_Tensor:$u, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c, Moire_FullTensor:$d);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$states);
   let assemblyFormat = "$u `,` $dt `,` $a `,` $b `,` $c `,` $d attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Tokens between two kept states: the memory that the reverse scan recomputes within.
+    static constexpr int64_t chunkTokens = 64;
+  }];
 }
 
 def Moire_SelectiveScanGradOp : Moire_TensorOp<"selective_scan_grad", [DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
   let summary = "Reverse of the scan";
   let description = [{
     Gradients of u, dt, a, B, C, d; h is recomputed chunk by chunk from `states`.
-    - (C1) as selective_scan
+    - (C1) as selective_scan; dy has the type of u, states the one that selective_scan gives
+    - (C2) the types of the results are those of u, dt, a, b, c, d
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$u, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c, Moire_FullTensor:$d, Moire_FullTensor:$states);
   let results = (outs Moire_Tensor:$du, Moire_FullTensor:$ddt, Moire_FullTensor:$da, Moire_Tensor:$db, Moire_Tensor:$dc, Moire_FullTensor:$dd);
@@ -172,7 +182,8 @@ def Moire_StatefulScanOp : Moire_TensorOp<"stateful_scan", [DeclareOpInterfaceMe
   let summary = "The scan, from and to a state";
   let description = [{
     As selective_scan, starting from `state` `[batch, channels, state]` and returning the state after the last token.
-    - (C1) extents agree
+    - (C1) extents agree, as in selective_scan; state is `[batch, channels, state]` in the full precision of u
+    - (C2) `type(y) = type(u)`, `type(state_out) = type(state)`
   }];
   let arguments = (ins Moire_Tensor:$u, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c, Moire_FullTensor:$d, Moire_FullTensor:$state);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$state_out);

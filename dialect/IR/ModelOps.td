@@ -25,12 +25,12 @@ def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> 
     JSON text, `spec` the resolved spec.
 
     - (C1) the argument is `tensor<batch x context x i32>`
-    - (C2) the returned logits are `tensor<batch x context x vocab x f32>`
+    - (C2) the returned logits are `tensor<batch x context x vocab>` in full precision
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$context, I64Attr:$vocab,
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$context_length, I64Attr:$vocab,
                        DefaultValuedStrAttr<StrAttr, "">:$train, DefaultValuedStrAttr<StrAttr, "">:$spec);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `batch` $batch `context` $context `vocab` $vocab attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `batch` $batch `context` $context_length `vocab` $vocab attr-dict-with-keyword $body";
   let hasVerifier = 1;
 }
 
@@ -180,7 +180,7 @@ def Moire_HeadOp : Moire_BlockOp<"head"> {
   let summary = "Logits over the vocabulary";
   let description = [{
     `y = x W (+ b)` in full precision out; `tied` is the path of an embedding whose transposed table serves as W.
-    - (C1) `shape(y) = shape(x)[:-1] ++ [vocab]`, f32
+    - (C1) `shape(y) = shape(x)[:-1] ++ [vocab]`, in full precision
     - (C2) `tied` names a `moire.embed` of the same model, with the same vocab and width
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$vocab, BoolAttr:$bias, OptionalAttr<StrAttr>:$tied), blockArguments);
@@ -189,7 +189,7 @@ def Moire_HeadOp : Moire_BlockOp<"head"> {
   let hasVerifier = 1;
 }
 
-def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments]> {
+def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments, RecursiveMemoryEffects]> {
   let summary = "A loop over layers, at the model and at the tensor level";
   let description = [{
     Runs its body `count` times, in order, or in reverse order when `reverse` is set. Block arguments are: the carried

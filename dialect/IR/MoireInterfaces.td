@@ -57,7 +57,11 @@ def RowOpInterface : OpInterface<"RowOpInterface"> {
                     "int64_t", "getOperandRowRank", (ins "unsigned":$operand)>,
     InterfaceMethod<"Rank of one row of a result.", "int64_t", "getResultRowRank", (ins "unsigned":$result)>,
     InterfaceMethod<"Whether a result is summed over all rows instead of being one row per row.",
-                    "bool", "isResultSummed", (ins "unsigned":$result), "", "return false;">
+                    "bool", "isResultSummed", (ins "unsigned":$result), "", "return false;">,
+    InterfaceMethod<[{
+      Whether this very op works row by row: false for a slice or a concatenation along another dimension than the
+      last, and for a sum over leading extents that leaves more than one row.
+    }], "bool", "worksRowByRow", (ins), "", "return true;">
   ];
 }
 

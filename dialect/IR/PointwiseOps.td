@@ -106,7 +106,7 @@ def Moire_BroadcastOp : Moire_TensorOp<"broadcast", [DeclareOpInterfaceMethods<D
   let hasVerifier = 1;
 }
 
-def Moire_ReduceLeadingOp : Moire_TensorOp<"reduce_leading", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed"]>]> {
+def Moire_ReduceLeadingOp : Moire_TensorOp<"reduce_leading", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed", "worksRowByRow"]>]> {
   let summary = "Sum over leading extents";
   let description = [{
     `y[s..] = sum_l x[l.., s..]`, in full precision and in a fixed order.
@@ -142,7 +142,7 @@ def Moire_ReshapeOp : Moire_TensorOp<"reshape", [DeclareOpInterfaceMethods<Diffe
   let hasVerifier = 1;
 }
 
-def Moire_SliceOp : Moire_TensorOp<"slice", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>]> {
+def Moire_SliceOp : Moire_TensorOp<"slice", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface, ["worksRowByRow"]>]> {
   let summary = "A range along one dimension";
   let description = [{
     `y = x[.., offset : offset + dim(y, dim), ..]`. Along the last dimension this is a row op.
@@ -155,10 +155,12 @@ def Moire_SliceOp : Moire_TensorOp<"slice", [DeclareOpInterfaceMethods<Different
   let hasVerifier = 1;
 }
 
-def Moire_ConcatOp : Moire_TensorOp<"concat", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>]> {
+def Moire_ConcatOp : Moire_TensorOp<"concat", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface, ["worksRowByRow"]>]> {
   let summary = "Operands one after the other along one dimension";
   let description = [{
-    - (C1) all extents but `dim` agree; those of `dim` add up
+    `y = [xs[0], xs[1], ..]` along `dim`.
+    - (C1) all extents but `dim` and all element types agree; the extents of `dim` add up
+    - (C2) at least one operand, 0 <= dim < rank
   }];
   let arguments = (ins Variadic<Moire_AnyTensor>:$xs, I64Attr:$dim);
   let results = (outs Moire_AnyTensor:$y);
@@ -171,7 +173,7 @@ def Moire_DynamicSliceOp : Moire_TensorOp<"dynamic_slice", []> {
   let description = [{
     `y = x[position : position + dim(y, 0), ..]`; position is a scalar i32. The caller keeps it in range.
     - (C1) position is `tensor<i32>`
-    - (C2) extents but the first agree
+    - (C2) extents but the first agree, and the first of y is no more than that of x; element types agree
   }];
   let arguments = (ins Moire_AnyTensor:$x, Moire_Index:$position);
   let results = (outs Moire_AnyTensor:$y);

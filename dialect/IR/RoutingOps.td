@@ -32,7 +32,7 @@ def Moire_RouteGradOp : Moire_TensorOp<"route_grad", [AttrSizedOperandSegments]>
   let summary = "Reverse of a choice of experts";
   let description = [{
     The choice itself is constant; gradients flow through probabilities and weights.
-    - (C1) as route
+    - (C1) as route, with dlogits in the place of the logits; dweights and dprobs have the types of weights and probs
   }];
   let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Optional<Moire_FullTensor>:$dweights, Optional<Moire_FullTensor>:$dprobs, Moire_GateAttr:$gate, UnitAttr:$renormalize);
   let results = (outs Moire_FullTensor:$dlogits);
@@ -56,7 +56,8 @@ def Moire_GatherRowsOp : Moire_TensorOp<"gather_rows", [DeclareOpInterfaceMethod
   let summary = "Tokens in the order of experts";
   let description = [{
     `y[r, :] = x[rows[r], :]`, leading extents of x flattened. `position` is there for the reverse.
-    - (C1) `shape(y) = [dim(rows, 0), dim(x, -1)]`
+    - (C1) `shape(y) = [dim(rows, 0), dim(x, -1)]`, element type of x
+    - (C2) position has one entry per row
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_Index:$rows, Moire_Index:$position);
   let results = (outs Moire_Tensor:$y);
@@ -68,7 +69,7 @@ def Moire_GatherRowsGradOp : Moire_TensorOp<"gather_rows_grad", []> {
   let summary = "Reverse of the gather";
   let description = [{
     `dx[t, :] = sum_j dy[position[t, j], :]`, j ascending.
-    - (C1) `dim(dx, -1) = dim(dy, -1)`, leading extents of dx and position agree but for top_k
+    - (C1) `dim(dx, -1) = dim(dy, -1)`, leading extents of dx and position agree but for top_k; dy has a row per assignment
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Index:$position);
   let results = (outs Moire_Tensor:$dx);
@@ -80,7 +81,7 @@ def Moire_CombineOp : Moire_TensorOp<"combine", [DeclareOpInterfaceMethods<Diffe
   let summary = "Weighted sum of a token's expert outputs";
   let description = [{
     `y[t, :] = sum_j weights[t, j] x[position[t, j], :]`.
-    - (C1) shapes of weights and position agree; `shape(y) = shape(position)[:-1] ++ [dim(x, -1)]`
+    - (C1) shapes of weights and position agree; x has a row per assignment; `shape(y) = shape(position)[:-1] ++ [dim(x, -1)]`, element type of x
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weights, Moire_Index:$position);
   let results = (outs Moire_Tensor:$y);
@@ -93,6 +94,7 @@ def Moire_CombineGradOp : Moire_TensorOp<"combine_grad", []> {
   let description = [{
     `dx[position[t, j], :] = weights[t, j] dy[t, :]`, `dweights[t, j] = <dy[t], x[position[t, j]]>`.
     - (C1) as combine
+    - (C2) `type(dx) = type(x)`, `type(dweights) = type(weights)`
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weights, Moire_Index:$position);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweights);
@@ -116,7 +118,7 @@ def Moire_BalanceLossOp : Moire_TensorOp<"balance_loss", [DeclareOpInterfaceMeth
   let summary = "Load-balancing loss of Switch";
   let description = [{
     `loss = factor * sum_e mean_t(probs[t, e]) * load[e]`; the block sets `factor = coefficient * experts * top_k`, so that counts over tokens enter as published. Load is constant for the gradient.
-    - (C1) `shape(load) = [dim(probs, -1)]`, loss is a scalar
+    - (C1) `shape(load) = [dim(probs, -1)]`, loss is a scalar, all of one element type
   }];
   let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$load, F64Attr:$factor);
   let results = (outs Moire_FullTensor:$loss);

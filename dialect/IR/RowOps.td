@@ -18,7 +18,7 @@ def Moire_RmsNormOp : Moire_TensorOp<"rms_norm", [DeclareOpInterfaceMethods<Diff
   let summary = "RMSNorm over the last dimension";
   let description = [{
     `rstd = 1 / sqrt(mean(x^2) + eps)`, `y = x * rstd * weight`; rstd in full precision.
-    - (C1) `shape(weight) = [dim(x, -1)]`
+    - (C1) `shape(weight) = [dim(x, -1)]`, in the full precision of x
     - (C2) eps > 0
     - (C3) `type(y) = type(x)`, `shape(rstd) = shape(x)[:-1]`
   }];
@@ -32,7 +32,8 @@ def Moire_RmsNormGradOp : Moire_TensorOp<"rms_norm_grad", [DeclareOpInterfaceMet
   let summary = "Reverse of RMSNorm";
   let description = [{
     With `xh = x rstd`, `g = dy weight`: `dx = rstd (g - xh mean(g xh))`; `dweight = sum over rows of dy xh`.
-    - (C1) as rms_norm; type(dy) = type(x)
+    - (C1) weight and rstd as in rms_norm; type(dy) = type(x)
+    - (C2) `type(dx) = type(x)`, `type(dweight) = type(weight)`
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$rstd);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweight);
@@ -44,8 +45,9 @@ def Moire_LayerNormOp : Moire_TensorOp<"layer_norm", [DeclareOpInterfaceMethods<
   let summary = "LayerNorm over the last dimension";
   let description = [{
     `y = (x - mean) rstd weight + bias`, `rstd = 1 / sqrt(var + eps)`, biased variance; statistics in full precision.
-    - (C1) `shape(weight) = shape(bias) = [dim(x, -1)]`
+    - (C1) `shape(weight) = shape(bias) = [dim(x, -1)]`, in the full precision of x
     - (C2) eps > 0
+    - (C3) `type(y) = type(x)`, `shape(mean) = shape(rstd) = shape(x)[:-1]`
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$bias, F64Attr:$eps);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$mean, Moire_FullTensor:$rstd);
@@ -57,7 +59,8 @@ def Moire_LayerNormGradOp : Moire_TensorOp<"layer_norm_grad", [DeclareOpInterfac
   let summary = "Reverse of LayerNorm";
   let description = [{
     With `xh = (x - mean) rstd`, `g = dy weight`: `dx = rstd (g - mean(g) - xh mean(g xh))`; `dweight = sum dy xh`, `dbias = sum dy`.
-    - (C1) as layer_norm
+    - (C1) weight, mean and rstd as in layer_norm; type(dy) = type(x)
+    - (C2) `type(dx) = type(x)`, `type(dweight) = type(dbias) = type(weight)`
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$mean, Moire_FullTensor:$rstd);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweight, Moire_FullTensor:$dbias);
@@ -75,7 +78,6 @@ def Moire_LookupOp : Moire_TensorOp<"lookup", [DeclareOpInterfaceMethods<Differe
   let arguments = (ins Moire_Index:$index, Moire_Tensor:$table);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$index `,` $table attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 1;
 }
 
 def Moire_LookupGradOp : Moire_TensorOp<"lookup_grad", []> {
@@ -103,12 +105,13 @@ def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
   let hasVerifier = 1;
 }
 
-def Moire_RopeOp : Moire_TensorOp<"rope", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>]> {
+def Moire_RopeOp : Moire_TensorOp<"rope", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, AllTypesMatch<["x", "y"]> /*rope.C3*/]> {
   let summary = "Rotation of feature pairs by position";
   let description = [{
     x is `[batch, time, heads, dim]`, tables `[time, dim/2]`. With halves (a, b) of the last dimension: `y = (a cos - b sin, b cos + a sin)`; with `inverse` the angle is negated.
     - (C1) x has rank 4 (or 1 inside a row kernel), dim even
-    - (C2) tables are `[time, dim/2]` (or `[dim/2]`)
+    - (C2) tables are `[time, dim/2]` (or `[dim/2]`), in the full precision of x
+    - (C3) `type(y) = type(x)`
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$cos, Moire_FullTensor:$sin, UnitAttr:$inverse);
   let results = (outs Moire_Tensor:$y);
@@ -167,6 +170,7 @@ def Moire_ZLossOp : Moire_TensorOp<"z_loss", [DeclareOpInterfaceMethods<Differen
   let description = [{
     Per position `lse = logsumexp(logits)`, `loss = coefficient * lse^2 / tokens`, where tokens is the attribute.
     - (C1) `shape(loss) = shape(lse) = shape(logits)[:-1]`
+    - (C2) tokens >= 1
   }];
   let arguments = (ins Moire_FullTensor:$logits, F64Attr:$coefficient, I64Attr:$tokens);
   let results = (outs Moire_FullTensor:$loss, Moire_FullTensor:$lse);

@@ -1,0 +1,222 @@
+//===- dialect/IR/Costs.cpp - what each op costs -------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The one source of every bill. A multiply-add is two operations; a comparison, a change of type and a transcendental
+// function of one number are one, zero and one. Bytes: operands read once, results written once, unless an op reads
+// only a part of an operand or moves nothing at all.
+//===----------------------------------------------------------------------===//
+#include "dialect/IR/MoireOps.h"
+#include "dialect/IR/TypeUtils.h"
+
+using namespace mlir;
+using namespace moire;
+
+/// `flops`, and the bytes of all operands and results.
+static Cost whole(Operation *op, double flops) {
+  Cost cost{flops, 0, 0};
+  for (Type type : op->getOperandTypes())
+    cost.bytesRead += bytesOf(type);
+  for (Type type : op->getResultTypes())
+    cost.bytesWritten += bytesOf(type);
+  return cost;
+}
+
+/// `flops`, and reading as many bytes as are written: what ops cost that pick a part of their operand.
+static Cost part(Operation *op, double flops) {
+  Cost cost = whole(op, flops);
+  cost.bytesRead = cost.bytesWritten;
+  return cost;
+}
+
+static double elements(Value value) { return elementsOf(value.getType()); }
+static double rows(Value value) { return rowsOf(value.getType()); }
+static double extent(Value value, unsigned dim) { return shapeOf(value.getType())[dim]; }
+static double width(Value value) { return lastExtent(value.getType()); }
+
+//===----------------------------------------------------------------------===//
+// Pointwise and shapes
+//===----------------------------------------------------------------------===//
+
+/// Operations per element of a function and of its derivative times a cotangent.
+static std::pair<double, double> perElement(Unary kind) {
+  switch (kind) {
+  case Unary::Neg:
+    return {1, 1};
+  case Unary::Exp:
+    return {1, 2}; // exp(x) dy
+  case Unary::Log:
+    return {1, 1}; // dy / x
+  case Unary::Relu:
+    return {1, 1};
+  case Unary::Relu2:
+    return {2, 3}; // 2 max(x, 0) dy
+  case Unary::Gelu:
+    return {5, 9}; // x (1 + erf(c x)) / 2; the derivative adds a Gaussian
+  case Unary::Silu:
+    return {4, 8}; // x s with s = 1 / (1 + exp(-x)); dy s (1 + x (1 - s))
+  case Unary::Sigmoid:
+    return {3, 6}; // dy s (1 - s)
+  case Unary::Softplus:
+    return {4, 4}; // max(x, 0) + log1p(exp(-|x|)); dy s
+  }
+  llvm_unreachable("every function has a cost");
+}
+
+Cost UnaryOp::getCost() { return whole(*this, elements(getX()) * perElement(getKind()).first); }
+Cost UnaryGradOp::getCost() { return whole(*this, elements(getX()) * perElement(getKind()).second); }
+Cost BinaryOp::getCost() { return whole(*this, elements(getA())); }
+Cost ScaleOp::getCost() { return whole(*this, elements(getX())); }
+Cost CastOp::getCost() { return whole(*this, 0); }
+Cost BroadcastOp::getCost() { return whole(*this, 0); }
+Cost ReduceLeadingOp::getCost() { return whole(*this, elements(getX()) - elements(getY())); }
+Cost FillOp::getCost() { return whole(*this, 0); }
+Cost ReshapeOp::getCost() { return {}; } // another name for the same memory
+Cost SliceOp::getCost() { return part(*this, 0); }
+Cost ConcatOp::getCost() { return whole(*this, 0); }
+Cost DynamicSliceOp::getCost() { return part(*this, 0); }
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+// Square and sum 2, times rstd and weight 2; per row mean, eps, square root and reciprocal.
+Cost RmsNormOp::getCost() { return whole(*this, 4 * elements(getX()) + 4 * rows(getX())); }
+// xh, g, <g xh> 2, dx 3, dweight 2; per row the mean and its product with rstd.
+Cost RmsNormGradOp::getCost() { return whole(*this, 9 * elements(getX()) + 2 * rows(getX())); }
+// Sum 1, square of the difference and sum 3, then difference, rstd, weight, bias 4.
+Cost LayerNormOp::getCost() { return whole(*this, 8 * elements(getX()) + 5 * rows(getX())); }
+// xh 2, g 1, two sums 3, dx 4, dweight 2, dbias 1.
+Cost LayerNormGradOp::getCost() { return whole(*this, 13 * elements(getX()) + 2 * rows(getX())); }
+
+Cost LookupOp::getCost() {
+  Cost cost = part(*this, 0); // the rows that are asked for, not the table
+  cost.bytesRead += bytesOf(getIndex().getType());
+  return cost;
+}
+Cost LookupGradOp::getCost() { return whole(*this, elements(getDy())); }
+Cost RotaryTableOp::getCost() { return {0, 0, whole(*this, 0).bytesWritten}; } // computed by the compiler
+Cost RopeOp::getCost() { return whole(*this, 3 * elements(getX())); }
+
+constexpr double softmaxPerElement = 5; // maximum, difference, exponential, sum, quotient
+
+Cost SoftmaxOp::getCost() { return whole(*this, softmaxPerElement * elements(getX())); }
+Cost SoftmaxGradOp::getCost() { return whole(*this, 4 * elements(getY())); }
+Cost CrossEntropyOp::getCost() { return whole(*this, 4 * elements(getLogits()) + 3 * rows(getLogits())); }
+Cost CrossEntropyGradOp::getCost() { return whole(*this, 3 * elements(getLogits()) + 2 * rows(getLogits())); }
+Cost ZLossOp::getCost() { return whole(*this, 4 * elements(getLogits()) + 4 * rows(getLogits())); }
+Cost ZLossGradOp::getCost() { return whole(*this, 3 * elements(getLogits()) + 3 * rows(getLogits())); }
+Cost CountTargetsOp::getCost() { return whole(*this, elements(getTargets())); }
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+Cost LinearOp::getCost() {
+  double products = 2 * rows(getY()) * width(getX()) * width(getY());
+  return whole(*this, products + (getBias() ? elements(getY()) : 0));
+}
+Cost LinearGradWeightOp::getCost() { return whole(*this, 2 * rows(getX()) * width(getX()) * width(getDy())); }
+Cost GroupedLinearOp::getCost() { return whole(*this, 2 * rows(getY()) * width(getX()) * width(getY())); }
+Cost GroupedLinearGradWeightOp::getCost() {
+  double count = getXRows() ? elements(getXRows()) : rows(getX());
+  return whole(*this, 2 * count * width(getX()) * width(getDy()));
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Scores and their product with the values, over the causal half: 4 D operations for each pair of positions.
+static double causalFlops(Value q) {
+  double batch = extent(q, 0), time = extent(q, 1), heads = extent(q, 2), dim = extent(q, 3);
+  return 4 * batch * heads * dim * time * (time + 1) / 2;
+}
+
+Cost CausalAttentionOp::getCost() { return whole(*this, causalFlops(getQ())); }
+// Five products in place of two: the scores again, dv, dp, dq, dk.
+Cost CausalAttentionGradOp::getCost() { return whole(*this, 2.5 * causalFlops(getQ())); }
+// A full cache: how much of it holds tokens is known at run time only.
+Cost CachedAttentionOp::getCost() {
+  double pairs = extent(getQ(), 1) * extent(getKCache(), 0);
+  Cost cost = whole(*this, 4 * extent(getQ(), 2) * extent(getQ(), 3) * pairs);
+  double appended = bytesOf(getK().getType()) + bytesOf(getV().getType()); // caches are extended in place
+  cost.bytesWritten = bytesOf(getY().getType()) + appended;
+  return cost;
+}
+
+//===----------------------------------------------------------------------===//
+// Convolution and scans
+//===----------------------------------------------------------------------===//
+
+Cost ConvOp::getCost() { return whole(*this, 2 * extent(getW(), 0) * elements(getY())); }
+Cost ConvGradInputOp::getCost() { return whole(*this, 2 * extent(getW(), 0) * elements(getDy())); }
+Cost ConvGradWeightOp::getCost() { return whole(*this, (2 * extent(getDw(), 0) + 1) * elements(getDy())); }
+
+/// Nine operations for each position, channel and state, and one exponential; two for the direct path d u.
+static double scanFlops(Value u, Value a) { return (9 + 1) * elements(u) * extent(a, 1) + 2 * elements(u); }
+
+Cost SelectiveScanOp::getCost() { return whole(*this, scanFlops(getU(), getA())); }
+// Recomputing h takes 5; the adjoint of h 3, dC 2, d(dt u) 2, dB 2, the decay's 2, ddt 2, da 2: 20 in all.
+Cost SelectiveScanGradOp::getCost() {
+  return whole(*this, 20 * elements(getU()) * extent(getA(), 1) + 6 * elements(getU()));
+}
+Cost StatefulScanOp::getCost() { return whole(*this, scanFlops(getU(), getA())); }
+
+//===----------------------------------------------------------------------===//
+// Routing
+//===----------------------------------------------------------------------===//
+
+/// Softmax over all experts, then what the gate does to the chosen ones; choosing is comparing, counted once a logit.
+static double routeFlops(Value logits, Value weights, Gate gate, bool renormalize) {
+  double perWeight = gate == Gate::TopKSoftmax ? softmaxPerElement : renormalize ? 2 : 0;
+  return (softmaxPerElement + 1) * elements(logits) + perWeight * elements(weights);
+}
+
+Cost RouteOp::getCost() { return whole(*this, routeFlops(getLogits(), getWeights(), getGate(), getRenormalize())); }
+Cost RouteGradOp::getCost() { return whole(*this, 4 * elements(getProbs()) + 4 * elements(getWeights())); }
+Cost DispatchOp::getCost() { return whole(*this, 0); }
+Cost GatherRowsOp::getCost() {
+  Cost cost = part(*this, 0);
+  cost.bytesRead += bytesOf(getRows().getType());
+  return cost;
+}
+Cost GatherRowsGradOp::getCost() { return whole(*this, elements(getDy())); }
+Cost CombineOp::getCost() { return whole(*this, 2 * elements(getX())); }
+Cost CombineGradOp::getCost() { return whole(*this, 3 * elements(getX())); }
+Cost ExpertLoadOp::getCost() { return whole(*this, 2 * elements(getY())); }
+Cost BalanceLossOp::getCost() { return whole(*this, elements(getProbs()) + 3 * elements(getLoad())); }
+Cost BalanceLossGradOp::getCost() { return whole(*this, 2 * elements(getLoad())); }
+
+//===----------------------------------------------------------------------===//
+// Fused
+//===----------------------------------------------------------------------===//
+
+Cost FusedRouteOp::getCost() {
+  double load = 2 * elements(getLoad());
+  return whole(*this, load + routeFlops(getLogits(), getWeights(), getGate(), getRenormalize()));
+}
+
+/// What a type costs to move when it lives in memory outside the kernel.
+static double bytesOfAll(TypeRange types) {
+  double bytes = 0;
+  for (Type type : types)
+    bytes += bytesOf(type);
+  return bytes;
+}
+
+Cost RowwiseOp::getCost() {
+  Cost cost;
+  for (Operation &op : getBody().front())
+    if (auto costed = dyn_cast<CostedOpInterface>(op))
+      cost.flops += costed.getCost().flops;
+  cost.flops *= getDomainSize();
+  // Rows of the body live in registers and cache: memory sees inputs and outputs only. Sums add one add per row.
+  for (auto [summed, value] : llvm::zip_equal(getSummed(), getYield().getValues()))
+    if (summed)
+      cost.flops += static_cast<double>(getDomainSize() - 1) * elementsOf(value.getType());
+  cost.bytesRead = bytesOfAll(getInputs().getTypes());
+  cost.bytesWritten = bytesOfAll(getOuts().getTypes()) + bytesOfAll(getResultTypes());
+  return cost;
+}

@@ -1,0 +1,133 @@
+//===- dialect/IR/ModelOps.cpp - verifiers of the model level ------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What each block asks of its numbers and of the stream it is given.
+//===----------------------------------------------------------------------===//
+#include "dialect/IR/MoireOps.h"
+#include "dialect/IR/Verify.h"
+
+using namespace mlir;
+using namespace moire;
+
+LogicalResult ModelOp::verify() {
+  int64_t batch = getBatch(), context = getContextLength(), vocab = getVocab();
+  Block &body = getBody().front();
+  if (body.getNumArguments() != 1) // model.C1
+    return emitOpError("expects one block argument, the tokens, got ") << body.getNumArguments();
+  Type tokens = RankedTensorType::get({batch, context}, IntegerType::get((*this)->getContext(), 32));
+  if (failed(expectType(*this, "tokens", body.getArgument(0).getType(), tokens))) // model.C1
+    return failure();
+  auto end = dyn_cast<ReturnOp>(body.getTerminator());
+  if (!end) // model.C2
+    return emitOpError("expects its body to end in `moire.return`, got `") << body.getTerminator()->getName() << "`";
+  Type logits = end.getLogits().getType();
+  if (failed(expectShape(*this, "logits", logits, {batch, context, vocab}))) // model.C2
+    return failure();
+  return expect(isFullPrecision(logits), *this, "logits in full precision", elementOf(logits)); // model.C2
+}
+
+LogicalResult EmbedOp::verify() { // embed.C1
+  return expectShape(*this, "y", getY().getType(), withLast(shapeOf(getTokens().getType()), getWidth()), getTokens());
+}
+
+/// Fails unless the block leaves the shape of the stream as it is.
+template <typename Block> static LogicalResult expectSameShape(Block op) {
+  return expectShape(op, "y", op.getY().getType(), shapeOf(op.getX().getType()), op.getX());
+}
+
+LogicalResult LearnedPositionsOp::verify() { return expectSameShape(*this); } // learned_positions.C1
+
+LogicalResult NormOp::verify() {
+  if (failed(expectSameShape(*this))) // norm.C1
+    return failure();
+  double eps = getEps().convertToDouble();
+  if (!(eps > 0)) // norm.C2
+    return emitOpError("expects `eps` above 0, got ") << eps;
+  if (getKind() == NormKind::Rms && getBias()) // norm.C3
+    return emitOpError("expects no bias with kind rms, got `bias = true`");
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(expectSameShape(*this))) // attention.C1
+    return failure();
+  int64_t heads = getHeads(), kvHeads = getKvHeads(), dim = getHeadDim();
+  if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0) // attention.C2
+    return emitOpError("expects `kv_heads` to divide `heads`, got ") << kvHeads << " and " << heads;
+  if (getRopeBase() && dim % 2 != 0) // attention.C3
+    return emitOpError("expects an even `head_dim` under rotary positions, got ") << dim;
+  return success();
+}
+
+LogicalResult DenseOp::verify() { // dense.C1
+  Type x = getX().getType();
+  return expectShape(*this, "y", getY().getType(), withLast(leadingExtents(x), getWidth()), getX());
+}
+
+LogicalResult MlpOp::verify() {
+  if (failed(expectSameShape(*this))) // mlp.C1
+    return failure();
+  Unary act = getActivation();
+  bool known = act == Unary::Relu || act == Unary::Relu2 || act == Unary::Gelu || act == Unary::Silu;
+  return expect(known, *this, "the activation relu, relu2, gelu or silu", stringifyUnary(act)); // mlp.C2
+}
+
+LogicalResult SwigluOp::verify() { return expectSameShape(*this); } // swiglu.C1
+
+LogicalResult MoeOp::verify() {
+  if (failed(expectSameShape(*this))) // moe.C1
+    return failure();
+  int64_t experts = getExperts(), topK = getTopK();
+  if (topK < 1 || topK > experts) // moe.C2
+    return emitOpError("expects `top_k` from 1 to the ") << experts << " experts, got " << topK;
+  bool softmaxFirst = getGate() == Gate::SoftmaxTopK;
+  if (getRenormalize() && !softmaxFirst) // moe.C3
+    return emitOpError("expects no `renormalize` with the gate topk_softmax, whose weights add up to 1 already");
+  if (!softmaxFirst && topK == 1) // moe.C3
+    return emitOpError("expects `top_k` above 1 with the gate topk_softmax, got 1: the only weight would always be 1");
+  double balance = getBalance().convertToDouble(), z = getZ().convertToDouble();
+  if (!(balance >= 0)) // moe.C4
+    return emitOpError("expects `balance` of 0 or more, got ") << balance;
+  if (!(z >= 0)) // moe.C4
+    return emitOpError("expects `z` of 0 or more, got ") << z;
+  if (getGated() && getActivation() != Unary::Silu) // moe.C5
+    return emitOpError("expects gated experts to use silu, got ") << stringifyUnary(getActivation());
+  return success();
+}
+
+LogicalResult MambaOp::verify() { return expectSameShape(*this); } // mamba.C1
+
+/// The embedding of the same model that has this path, or null.
+static EmbedOp findEmbed(Operation *from, StringRef path) {
+  Operation *scope = from->getParentWithTrait<OpTrait::IsIsolatedFromAbove>();
+  EmbedOp found;
+  if (scope)
+    scope->walk([&](EmbedOp embed) {
+      found = embed.getPath() == path ? embed : found;
+      return found ? WalkResult::interrupt() : WalkResult::advance();
+    });
+  return found;
+}
+
+LogicalResult HeadOp::verify() {
+  Type x = getX().getType(), y = getY().getType();
+  int64_t vocab = getVocab(), width = lastExtent(x);
+  if (failed(expectShape(*this, "y", y, withLast(leadingExtents(x), vocab), getX())) || // head.C1
+      failed(expectElement(*this, "y", y, fullType(x))))
+    return failure();
+  if (!getTied())
+    return success();
+  EmbedOp embed = findEmbed(*this, *getTied());
+  if (!embed) // head.C2
+    return emitOpError("expects `tied` to name an embedding of this model, got \"") << *getTied() << "\"";
+  int64_t tableVocab = embed.getVocab(), tableWidth = embed.getWidth();
+  if (tableVocab != vocab || tableWidth != width) { // head.C2
+    InFlightDiagnostic diag = emitOpError("expects a tied table of ")
+                              << vocab << " by " << width << ", got " << tableVocab << " by " << tableWidth;
+    diag.attachNote(embed.getLoc()) << "embedding declared here";
+    return diag;
+  }
+  return success();
+}

@@ -1,0 +1,214 @@
+//===- dialect/IR/Positions.cpp - how results depend on positions --------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What causality and isolation are proved from. A stream is [batch, time, ..]: batch is dimension 0 and time dimension 1
+// of everything of rank 3 and more, and of integer arrays of rank 2 (tokens, targets). Merging the two into rows, as
+// routing does, keeps them apart: a row belongs to one token, and sorting rows by expert moves rows but mixes none. So
+// gather_rows, grouped_linear and combine count as Same: a row that leaves through `rows` comes back through `position`.
+// Parameters have no positions; a product depends on its matrix in no way (None) when the matrix comes from parameters
+// alone, in every way (All) when it is computed from anything else.
+//===----------------------------------------------------------------------===//
+#include "dialect/IR/MoireOps.h"
+#include "dialect/IR/TypeUtils.h"
+
+using namespace mlir;
+using namespace moire;
+
+namespace {
+constexpr Dependence same = {Reach::Same, Reach::Same};
+constexpr Dependence past = {Reach::Past, Reach::Same};
+constexpr Dependence allTime = {Reach::All, Reach::Same};
+constexpr Dependence all = {Reach::All, Reach::All};
+constexpr Dependence none = {Reach::None, Reach::None};
+} // namespace
+
+/// Whether `value` is made of block arguments that no loop carries, by ops on nothing else: a parameter, a slice of
+/// stacked parameters, a cast of one. Chains longer than `depth` are not followed: saying no is always safe.
+static bool isParameter(Value value, unsigned depth = 8) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto repeat = dyn_cast<RepeatOp>(argument.getOwner()->getParentOp());
+    return !repeat || argument.getArgNumber() >= repeat.getNumCarried();
+  }
+  Operation *op = value.getDefiningOp();
+  return depth > 0 && op->getNumRegions() == 0 &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isParameter(operand, depth - 1); });
+}
+
+/// Dependence on an operand that stands in the place of a parameter.
+static Dependence onWeight(Value weight) { return isParameter(weight) ? none : all; }
+
+/// Number of leading extents of `type` that are batch and time.
+static unsigned streamExtents(Type type) {
+  size_t rank = shapeOf(type).size();
+  if (isa<IntegerType>(elementOf(type)))
+    return std::min<size_t>(rank, 2);
+  return rank >= 3 ? 2 : 0;
+}
+
+//===----------------------------------------------------------------------===//
+// Pointwise and rows
+//===----------------------------------------------------------------------===//
+
+Dependence UnaryOp::getDependence(unsigned, unsigned) { return same; }
+Dependence UnaryGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ScaleOp::getDependence(unsigned, unsigned) { return same; }
+Dependence CastOp::getDependence(unsigned, unsigned) { return same; }
+Dependence FillOp::getDependence(unsigned, unsigned) { return none; }
+Dependence RotaryTableOp::getDependence(unsigned, unsigned) { return none; }
+Dependence SoftmaxOp::getDependence(unsigned, unsigned) { return same; }
+Dependence SoftmaxGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence CrossEntropyOp::getDependence(unsigned, unsigned) { return same; }
+Dependence CrossEntropyGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ZLossOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ZLossGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence CountTargetsOp::getDependence(unsigned, unsigned) { return same; }
+
+/// An operand that is broadcast over `outer` reaches all extents that it lacks.
+static Dependence onBroadcast(Value inner, Value outer) {
+  size_t lacking = shapeOf(outer.getType()).size() - shapeOf(inner.getType()).size();
+  if (lacking == 0)
+    return same;
+  return onWeight(inner);
+}
+
+Dependence BinaryOp::getDependence(unsigned operand, unsigned) {
+  return operand == 0 ? same : onBroadcast(getB(), getA());
+}
+Dependence BroadcastOp::getDependence(unsigned, unsigned) { return onBroadcast(getX(), getY()); }
+Dependence ReduceLeadingOp::getDependence(unsigned, unsigned) {
+  return getX().getType().getShape() == getY().getType().getShape() ? same : all;
+}
+
+Dependence RmsNormOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? same : onWeight(getWeight()); }
+Dependence RmsNormGradOp::getDependence(unsigned operand, unsigned result) {
+  if (operand == 2)
+    return result == 0 ? onWeight(getWeight()) : none;
+  return result == 0 ? same : all;
+}
+Dependence LayerNormOp::getDependence(unsigned operand, unsigned) {
+  return operand == 0 ? same : onWeight((*this)->getOperand(operand));
+}
+Dependence LayerNormGradOp::getDependence(unsigned operand, unsigned result) {
+  if (operand == 2)
+    return result == 0 ? onWeight(getWeight()) : none;
+  return result == 0 ? same : all;
+}
+
+Dependence LookupOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? same : onWeight(getTable()); }
+Dependence LookupGradOp::getDependence(unsigned, unsigned) { return all; }
+Dependence RopeOp::getDependence(unsigned operand, unsigned) {
+  return operand == 0 ? same : onWeight((*this)->getOperand(operand));
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+/// Whether the elements of a row-major tensor can be cut after `count` elements of leading index: whether `count` is a
+/// product of leading extents.
+static bool isLeadingProduct(ArrayRef<int64_t> shape, int64_t count) {
+  int64_t product = 1;
+  for (int64_t extent : shape) {
+    if (product == count)
+      return true;
+    product *= extent;
+  }
+  return product == count;
+}
+
+/// Row-major order is kept, so tokens stay apart when both sides can be cut between them, and examples likewise.
+Dependence ReshapeOp::getDependence(unsigned, unsigned) {
+  ArrayRef<int64_t> from = shapeOf(getX().getType()), to = shapeOf(getY().getType());
+  unsigned fromStream = streamExtents(getX().getType()), toStream = streamExtents(getY().getType());
+  Dependence dependence = same;
+  if (fromStream == 2 && !isLeadingProduct(to, from[0] * from[1]))
+    dependence.time = Reach::All;
+  if (toStream == 2 && !isLeadingProduct(from, to[0] * to[1]))
+    dependence.time = Reach::All;
+  if (fromStream >= 1 && toStream >= 1 && dependence.time == Reach::All && from[0] != to[0])
+    dependence.batch = Reach::All;
+  // Same tokens under another division into examples: an index (batch, time) names another token.
+  if (fromStream == 2 && toStream == 2 && (from[0] != to[0] || from[1] != to[1]))
+    dependence = all;
+  return dependence;
+}
+
+Dependence SliceOp::getDependence(unsigned, unsigned) {
+  int64_t dim = getDim();
+  if (dim >= streamExtents(getX().getType()) || getOffset() == 0)
+    return same;
+  return dim == 0 ? Dependence{Reach::Same, Reach::All} : allTime; // position t reads position t + offset
+}
+
+Dependence ConcatOp::getDependence(unsigned operand, unsigned) {
+  int64_t dim = getDim();
+  if (dim >= streamExtents(getY().getType()) || operand == 0)
+    return same;
+  return dim == 0 ? Dependence{Reach::Same, Reach::All} : past; // position t reads position t - what stands before
+}
+
+Dependence DynamicSliceOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? onWeight(getX()) : all; }
+
+//===----------------------------------------------------------------------===//
+// Products, attention, convolution, scans
+//===----------------------------------------------------------------------===//
+
+Dependence LinearOp::getDependence(unsigned operand, unsigned) {
+  return operand == 0 ? same : onWeight((*this)->getOperand(operand));
+}
+Dependence LinearGradWeightOp::getDependence(unsigned, unsigned) { return all; }
+Dependence GroupedLinearOp::getDependence(unsigned operand, unsigned) { // offsets, rows, position: which row is whose
+  return operand == 1 ? onWeight(getW()) : same;
+}
+Dependence GroupedLinearGradWeightOp::getDependence(unsigned, unsigned) { return all; }
+
+Dependence CausalAttentionOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? same : past; }
+Dependence CausalAttentionGradOp::getDependence(unsigned, unsigned) { return allTime; }
+Dependence CachedAttentionOp::getDependence(unsigned operand, unsigned result) {
+  if (result != 0) // the caches go on
+    return operand == 0 ? none : past;
+  return operand == 0 ? same : past;
+}
+
+/// With `valid` padding the operand begins taps - 1 positions before the result, so the last position that is read is
+/// the result's own.
+Dependence ConvOp::getDependence(unsigned operand, unsigned) {
+  return operand == 0 ? past : onWeight((*this)->getOperand(operand));
+}
+Dependence ConvGradInputOp::getDependence(unsigned operand, unsigned) {
+  return operand == 0 ? allTime : onWeight(getW());
+}
+Dependence ConvGradWeightOp::getDependence(unsigned, unsigned) { return all; }
+
+/// Operands a (2) and d (5) are parameters; u (0), dt (1), b (3) and c (4) are streams.
+static Dependence scanDependence(Operation *op, unsigned operand) {
+  return operand == 2 || operand == 5 ? onWeight(op->getOperand(operand)) : past;
+}
+
+Dependence SelectiveScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
+Dependence SelectiveScanGradOp::getDependence(unsigned operand, unsigned result) {
+  if (result == 2 || result == 5) // da, dd
+    return all;
+  return operand == 3 || operand == 6 ? onWeight((*this)->getOperand(operand)) : allTime;
+}
+Dependence StatefulScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
+
+//===----------------------------------------------------------------------===//
+// Routing
+//===----------------------------------------------------------------------===//
+
+Dependence RouteOp::getDependence(unsigned, unsigned) { return same; }
+Dependence RouteGradOp::getDependence(unsigned, unsigned) { return same; }
+/// Where a row stands depends on every token; whose row it is does not, and that is all that its reader sees. The
+/// counts, read as numbers, depend on all: see expert_load.
+Dependence DispatchOp::getDependence(unsigned, unsigned) { return same; }
+Dependence GatherRowsOp::getDependence(unsigned, unsigned) { return same; }
+Dependence GatherRowsGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence CombineOp::getDependence(unsigned, unsigned) { return same; }
+Dependence CombineGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ExpertLoadOp::getDependence(unsigned, unsigned) { return all; }
+Dependence BalanceLossOp::getDependence(unsigned, unsigned) { return all; }
+Dependence BalanceLossGradOp::getDependence(unsigned, unsigned) { return all; }
+Dependence FusedRouteOp::getDependence(unsigned, unsigned result) { return result == 7 ? all : same; } // 7: load

@@ -1,0 +1,177 @@
+//===- dialect/IR/RoutingOps.cpp - verifiers of routing ops --------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Tokens times top_k assignments, sorted by expert: who counts what.
+//===----------------------------------------------------------------------===//
+#include "dialect/IR/MoireOps.h"
+#include "dialect/IR/Verify.h"
+
+using namespace mlir;
+using namespace moire;
+
+//===----------------------------------------------------------------------===//
+// Choice
+//===----------------------------------------------------------------------===//
+
+/// Fails unless probabilities, weights and choices fit logits (or their gradient) of type `logits`.
+static LogicalResult expectChoice(Operation *op, Type logits, Type probs, Type weights, Type chosen) {
+  if (shapeOf(logits).empty() || shapeOf(weights).empty())
+    return op->emitOpError("expects logits and weights with a last dimension, got ") << logits << " and " << weights;
+  int64_t experts = lastExtent(logits), topK = lastExtent(weights);
+  if (topK < 1 || topK > experts) // route.C1
+    return op->emitOpError("expects a top_k from 1 to the ") << experts << " experts, got " << topK;
+  SmallVector<int64_t> perChoice = withLast(leadingExtents(logits), topK);
+  if (failed(expectType(op, "probs", probs, logits)) || // route.C2
+      failed(expectShape(op, "weights", weights, perChoice)) ||
+      failed(expectElement(op, "weights", weights, elementOf(logits))))
+    return failure();
+  return expectShape(op, "chosen", chosen, perChoice); // route.C2
+}
+
+/// Fails when weights that add up to 1 already are to be divided by their sum.
+static LogicalResult expectGate(Operation *op, Gate gate, bool renormalize) {
+  if (renormalize && gate != Gate::SoftmaxTopK) // route.C3
+    return op->emitOpError("expects `renormalize` only with the gate softmax_topk, got ") << stringifyGate(gate);
+  return success();
+}
+
+LogicalResult RouteOp::verify() {
+  if (failed(expectGate(*this, getGate(), getRenormalize()))) // route.C3
+    return failure();
+  return expectChoice(*this, getLogits().getType(), getProbs().getType(), getWeights().getType(), // route.C1, C2
+                      getChosen().getType());
+}
+
+LogicalResult RouteGradOp::verify() {
+  if (failed(expectGate(*this, getGate(), getRenormalize())) || // route_grad.C1
+      failed(expectChoice(*this, getDlogits().getType(), getProbs().getType(), getWeights().getType(),
+                          getChosen().getType())))
+    return failure();
+  if (getDweights() && failed(expectType(*this, "dweights", getDweights().getType(), getWeights().getType())))
+    return failure(); // route_grad.C1
+  if (getDprobs() && failed(expectType(*this, "dprobs", getDprobs().getType(), getProbs().getType())))
+    return failure(); // route_grad.C1
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Sorting
+//===----------------------------------------------------------------------===//
+
+/// Fails unless the four arrays of a dispatch fit `chosen`.
+static LogicalResult expectDispatch(Operation *op, Type chosen, Type offsets, Type rows, Type slots, Type position) {
+  int64_t assignments = elementsOf(chosen);
+  if (failed(expectRank(op, "offsets", offsets, 1)))
+    return failure();
+  if (shapeOf(offsets)[0] < 2)
+    return op->emitOpError("expects `offsets` with experts + 1 entries, got ") << shapeOf(offsets)[0];
+  if (failed(expectShape(op, "rows", rows, {assignments})) || failed(expectShape(op, "slots", slots, {assignments})))
+    return failure();
+  return expectShape(op, "position", position, shapeOf(chosen));
+}
+
+LogicalResult DispatchOp::verify() { // dispatch.C1
+  return expectDispatch(*this, getChosen().getType(), getOffsets().getType(), getRows().getType(), getSlots().getType(),
+                        getPosition().getType());
+}
+
+LogicalResult GatherRowsOp::verify() {
+  Type x = getX().getType(), rows = getRows().getType(), y = getY().getType();
+  if (failed(expectRank(*this, "rows", rows, 1)) || // gather_rows.C1
+      failed(expectShape(*this, "y", y, {shapeOf(rows)[0], lastExtent(x)}, getRows())) ||
+      failed(expectElement(*this, "y", y, elementOf(x))))
+    return failure();
+  int64_t assignments = elementsOf(getPosition().getType());
+  if (assignments != shapeOf(rows)[0]) // gather_rows.C2
+    return emitOpError("expects `position` with one entry for each of ")
+           << shapeOf(rows)[0] << " rows, got " << assignments;
+  return success();
+}
+
+LogicalResult GatherRowsGradOp::verify() {
+  Type dy = getDy().getType(), dx = getDx().getType(), position = getPosition().getType();
+  if (failed(expectShape(*this, "dy", dy, {elementsOf(position), lastExtent(dx)}, getPosition())) ||
+      failed(expectElement(*this, "dx", dx, elementOf(dy)))) // gather_rows_grad.C1
+    return failure();
+  return expectShape(*this, "dx", dx, withLast(leadingExtents(position), lastExtent(dy)), // gather_rows_grad.C1
+                     getPosition());
+}
+
+//===----------------------------------------------------------------------===//
+// Combination
+//===----------------------------------------------------------------------===//
+
+/// Fails unless sorted rows `x`, their weights and positions, and the tokens' sums `y` belong together.
+static LogicalResult expectCombination(Operation *op, StringRef sum, Value y, Value x, Value weights, Value position) {
+  Type tokens = y.getType(), rows = x.getType();
+  ArrayRef<int64_t> shape = shapeOf(position.getType());
+  if (shape.empty() || failed(expectRank(op, "x", rows, 2)))
+    return op->emitOpError("expects `position` with a last dimension of top_k, got ") << position.getType();
+  if (failed(expectShape(op, "weights", weights.getType(), shape, position)) ||
+      failed(expectElement(op, "weights", weights.getType(), fullType(rows))) ||
+      failed(expectShape(op, "x", rows, {elementsOf(position.getType()), lastExtent(rows)}, position)) ||
+      failed(expectShape(op, sum, tokens, withLast(shape.drop_back(), lastExtent(rows)), position)))
+    return failure();
+  return expectElement(op, sum, tokens, elementOf(rows));
+}
+
+LogicalResult CombineOp::verify() { // combine.C1
+  return expectCombination(*this, "y", getY(), getX(), getWeights(), getPosition());
+}
+
+LogicalResult CombineGradOp::verify() { // combine_grad.C1
+  if (failed(expectCombination(*this, "dy", getDy(), getX(), getWeights(), getPosition())))
+    return failure();
+  if (failed(expectType(*this, "dx", getDx().getType(), getX().getType()))) // combine_grad.C2
+    return failure();
+  return expectType(*this, "dweights", getDweights().getType(), getWeights().getType()); // combine_grad.C2
+}
+
+//===----------------------------------------------------------------------===//
+// Load and its loss
+//===----------------------------------------------------------------------===//
+
+LogicalResult ExpertLoadOp::verify() {
+  Type offsets = getOffsets().getType();
+  if (failed(expectRank(*this, "offsets", offsets, 1))) // expert_load.C1
+    return failure();
+  return expectShape(*this, "y", getY().getType(), {shapeOf(offsets)[0] - 1}, getOffsets()); // expert_load.C1
+}
+
+/// Fails unless there is a load per expert, and a scalar loss.
+static LogicalResult expectBalance(Operation *op, Type probs, Type load, StringRef lossName, Type loss) {
+  if (shapeOf(probs).empty())
+    return op->emitOpError("expects probabilities with a last dimension, got ") << probs;
+  if (failed(expectShape(op, "load", load, {lastExtent(probs)})) ||
+      failed(expectElement(op, "load", load, elementOf(probs))) || failed(expectShape(op, lossName, loss, {})))
+    return failure();
+  return expectElement(op, lossName, loss, elementOf(probs));
+}
+
+LogicalResult BalanceLossOp::verify() { // balance_loss.C1
+  return expectBalance(*this, getProbs().getType(), getLoad().getType(), "loss", getLoss().getType());
+}
+
+LogicalResult BalanceLossGradOp::verify() { // balance_loss_grad.C1
+  return expectBalance(*this, getDprobs().getType(), getLoad().getType(), "dloss", getDloss().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Fused
+//===----------------------------------------------------------------------===//
+
+LogicalResult FusedRouteOp::verify() {
+  Type logits = getLogits().getType(), load = getLoad().getType(), offsets = getOffsets().getType();
+  if (failed(expectGate(*this, getGate(), getRenormalize())) || // fused_route.C1
+      failed(expectChoice(*this, logits, getProbs().getType(), getWeights().getType(), getChosen().getType())) ||
+      failed(expectDispatch(*this, getChosen().getType(), offsets, getRows().getType(), getSlots().getType(),
+                            getPosition().getType())))
+    return failure();
+  int64_t experts = lastExtent(logits);
+  if (failed(expectShape(*this, "offsets", offsets, {experts + 1}, getLogits())) || // fused_route.C1
+      failed(expectShape(*this, "load", load, {experts}, getLogits())))
+    return failure();
+  return expectElement(*this, "load", load, elementOf(logits)); // fused_route.C1
+}

@@ -1,0 +1,254 @@
+//===- dialect/IR/RowOps.cpp - verifiers and inference of row ops --------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Everything here works on the last dimension and takes any leading ones. A single row is the case without leading
+// extents, so that one check serves tensors and the bodies of row kernels.
+//===----------------------------------------------------------------------===//
+#include "dialect/IR/MoireOps.h"
+#include "dialect/IR/Verify.h"
+
+using namespace mlir;
+using namespace moire;
+
+/// One full-precision value per row of `rows`; null when that is no ranked tensor with a last dimension.
+static Type perRow(Type rows) {
+  auto tensor = dyn_cast<RankedTensorType>(rows);
+  if (!tensor || tensor.getRank() == 0)
+    return {};
+  return RankedTensorType::get(leadingExtents(tensor), fullType(tensor));
+}
+
+/// Appends `inferred`, or says at `location` why there is nothing to infer from `source`.
+static LogicalResult inferAs(SmallVectorImpl<Type> &types, Type inferred, std::optional<Location> location,
+                             Type source) {
+  if (!inferred)
+    return emitOptionalError(location, "expects a ranked tensor with a last dimension, got ", source);
+  types.push_back(inferred);
+  return success();
+}
+
+/// Type inference is handed operands that no check has seen: too few of them is a report, not a crash.
+static LogicalResult expectOperands(ValueRange operands, size_t count, std::optional<Location> location) {
+  if (operands.size() == count)
+    return success();
+  return emitOptionalError(location, "expects ", count, " operands, got ", operands.size());
+}
+
+/// Fails unless `name` is one value per feature of x, in the full precision that belongs to x.
+static LogicalResult expectFeatureVector(Operation *op, StringRef name, Value vector, Value x) {
+  if (failed(expectShape(op, name, vector.getType(), {lastExtent(x.getType())}, x)))
+    return failure();
+  return expectElement(op, name, vector.getType(), fullType(x.getType()));
+}
+
+/// Fails unless x has a last dimension to work on.
+static LogicalResult expectFeatures(Operation *op, StringRef name, Value x) {
+  if (!shapeOf(x.getType()).empty())
+    return success();
+  return op->emitOpError("expects `") << name << "` with a last dimension, got " << x.getType();
+}
+
+static LogicalResult expectPositive(Operation *op, StringRef name, const APFloat &attribute) {
+  double value = attribute.convertToDouble();
+  if (value > 0)
+    return success();
+  return op->emitOpError("expects `") << name << "` above 0, got " << value;
+}
+
+//===----------------------------------------------------------------------===//
+// Normalisation
+//===----------------------------------------------------------------------===//
+
+LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                          DictionaryAttr, OpaqueProperties, RegionRange,
+                                          SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 2, location)))
+    return failure();
+  Type x = operands[0].getType();
+  types.push_back(x);                           // rms_norm.C3
+  return inferAs(types, perRow(x), location, x); // rms_norm.C3
+}
+
+LogicalResult RmsNormOp::verify() {
+  if (failed(expectFeatureVector(*this, "weight", getWeight(), getX()))) // rms_norm.C1
+    return failure();
+  return expectPositive(*this, "eps", getEps()); // rms_norm.C2
+}
+
+LogicalResult RmsNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                              DictionaryAttr, OpaqueProperties, RegionRange,
+                                              SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 4, location)))
+    return failure();
+  types.push_back(operands[1].getType());
+  types.push_back(operands[2].getType());
+  return success();
+}
+
+LogicalResult RmsNormGradOp::verify() {
+  Type x = getX().getType();
+  if (failed(expectFeatures(*this, "x", getX())) || // rms_norm_grad.C1
+      failed(expectFeatureVector(*this, "weight", getWeight(), getX())) ||
+      failed(expectType(*this, "dy", getDy().getType(), x)) ||
+      failed(expectType(*this, "rstd", getRstd().getType(), perRow(x))))
+    return failure();
+  return success();
+}
+
+LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                            DictionaryAttr, OpaqueProperties, RegionRange,
+                                            SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 3, location)))
+    return failure();
+  Type x = operands[0].getType();
+  types.push_back(x); // layer_norm.C3
+  if (failed(inferAs(types, perRow(x), location, x)))
+    return failure();
+  types.push_back(types.back());
+  return success();
+}
+
+LogicalResult LayerNormOp::verify() {
+  if (failed(expectFeatureVector(*this, "weight", getWeight(), getX())) || // layer_norm.C1
+      failed(expectFeatureVector(*this, "bias", getBias(), getX())))
+    return failure();
+  return expectPositive(*this, "eps", getEps()); // layer_norm.C2
+}
+
+LogicalResult LayerNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                                DictionaryAttr, OpaqueProperties, RegionRange,
+                                                SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 5, location)))
+    return failure();
+  types.push_back(operands[1].getType());
+  types.append(2, operands[2].getType());
+  return success();
+}
+
+LogicalResult LayerNormGradOp::verify() {
+  Type x = getX().getType();
+  if (failed(expectFeatures(*this, "x", getX())) || // layer_norm_grad.C1
+      failed(expectFeatureVector(*this, "weight", getWeight(), getX())) ||
+      failed(expectType(*this, "dy", getDy().getType(), x)) ||
+      failed(expectType(*this, "mean", getMean().getType(), perRow(x))) ||
+      failed(expectType(*this, "rstd", getRstd().getType(), perRow(x))))
+    return failure();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tables
+//===----------------------------------------------------------------------===//
+
+LogicalResult LookupOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                         DictionaryAttr, OpaqueProperties, RegionRange,
+                                         SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 2, location)))
+    return failure();
+  auto index = dyn_cast<RankedTensorType>(operands[0].getType());
+  auto table = dyn_cast<RankedTensorType>(operands[1].getType());
+  if (!index || !table || table.getRank() != 2) // lookup.C1
+    return emitOptionalError(location, "expects a table of rank 2, got ", operands[1].getType());
+  types.push_back( // lookup.C2
+      RankedTensorType::get(withLast(index.getShape(), table.getDimSize(1)), table.getElementType()));
+  return success();
+}
+
+LogicalResult LookupGradOp::verify() {
+  Type dy = getDy().getType(), table = getDtable().getType(), index = getIndex().getType();
+  if (failed(expectRank(*this, "dtable", table, 2)) || // lookup_grad.C1
+      failed(expectShape(*this, "dy", dy, withLast(shapeOf(index), lastExtent(table)), getIndex())))
+    return failure();
+  return expectElement(*this, "dtable", table, fullType(dy)); // lookup_grad.C1
+}
+
+LogicalResult RotaryTableOp::verify() {
+  if (failed(expectRank(*this, "cos", getCos().getType(), 2)) || // rotary_table.C1
+      failed(expectType(*this, "sin", getSin().getType(), getCos().getType())))
+    return failure();
+  return expectPositive(*this, "base", getBase()); // rotary_table.C2
+}
+
+LogicalResult RopeOp::verify() {
+  ArrayRef<int64_t> x = shapeOf(getX().getType());
+  if (x.size() != 4 && x.size() != 1) // rope.C1
+    return emitOpError("expects `x` of rank 4, or of rank 1 inside a row kernel, got rank ") << x.size();
+  if (x.back() % 2 != 0) // rope.C1
+    return emitOpError("expects an even last dimension, got ") << x.back();
+  SmallVector<int64_t> table;
+  if (x.size() == 4)
+    table.push_back(x[1]);
+  table.push_back(x.back() / 2);
+  for (auto [name, value] : {std::pair("cos", getCos()), std::pair("sin", getSin())})
+    if (failed(expectShape(*this, name, value.getType(), table, getX())) || // rope.C2
+        failed(expectElement(*this, name, value.getType(), fullType(getX().getType()))))
+      return failure();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Losses
+//===----------------------------------------------------------------------===//
+
+LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                               DictionaryAttr, OpaqueProperties, RegionRange,
+                                               SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 2, location)))
+    return failure();
+  Type logits = operands[0].getType();
+  if (failed(inferAs(types, perRow(logits), location, logits))) // cross_entropy.C1
+    return failure();
+  types.push_back(types.back());
+  return success();
+}
+
+LogicalResult CrossEntropyOp::verify() { // cross_entropy.C1
+  return expectShape(*this, "targets", getTargets().getType(), leadingExtents(getLogits().getType()), getLogits());
+}
+
+LogicalResult CrossEntropyGradOp::verify() {
+  Type logits = getLogits().getType();
+  if (failed(expectFeatures(*this, "logits", getLogits())) || // cross_entropy_grad.C1
+      failed(expectShape(*this, "targets", getTargets().getType(), leadingExtents(logits), getLogits())) ||
+      failed(expectType(*this, "lse", getLse().getType(), perRow(logits))) ||
+      failed(expectType(*this, "dnll", getDnll().getType(), perRow(logits))))
+    return failure();
+  return expectShape(*this, "dlogits", getDlogits().getType(), shapeOf(logits), getLogits()); // cross_entropy_grad.C1
+}
+
+LogicalResult ZLossOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                        DictionaryAttr, OpaqueProperties, RegionRange,
+                                        SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 1, location)))
+    return failure();
+  Type logits = operands[0].getType();
+  if (failed(inferAs(types, perRow(logits), location, logits))) // z_loss.C1
+    return failure();
+  types.push_back(types.back());
+  return success();
+}
+
+/// Fails unless the number of tokens to divide by is positive.
+static LogicalResult expectTokens(Operation *op, int64_t tokens) {
+  if (tokens >= 1)
+    return success();
+  return op->emitOpError("expects `tokens` of 1 or more, got ") << tokens;
+}
+
+LogicalResult ZLossOp::verify() { return expectTokens(*this, getTokens()); } // z_loss.C2
+
+LogicalResult ZLossGradOp::verify() {
+  Type logits = getLogits().getType();
+  if (failed(expectFeatures(*this, "logits", getLogits())) || // z_loss_grad.C1
+      failed(expectType(*this, "lse", getLse().getType(), perRow(logits))) ||
+      failed(expectType(*this, "dloss", getDloss().getType(), perRow(logits))) ||
+      failed(expectType(*this, "dlogits", getDlogits().getType(), logits)))
+    return failure();
+  return expectTokens(*this, getTokens()); // z_loss_grad.C1
+}
+
+LogicalResult CountTargetsOp::verify() { // count_targets.C1
+  return expectShape(*this, "y", getY().getType(), shapeOf(getTargets().getType()), getTargets());
+}

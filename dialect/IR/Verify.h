@@ -1,0 +1,47 @@
+//===- dialect/IR/Verify.h - checks that verifiers share --------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Private to dialect/IR. Each check says in its message what it expected and what it found.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_DIALECT_IR_VERIFY_H
+#define MOIRE_DIALECT_IR_VERIFY_H
+
+#include "dialect/IR/TypeUtils.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Operation.h"
+
+namespace moire {
+
+/// A shape as messages show it: `[2, 8]`.
+std::string shapeText(llvm::ArrayRef<int64_t> shape);
+
+/// `extents` with `last` appended: the shape of a result whose features change.
+llvm::SmallVector<int64_t> withLast(llvm::ArrayRef<int64_t> extents, int64_t last);
+
+/// Fails unless `type` (of the operand, result or body value called `name`) has shape `expected`. A value given as
+/// `declaredAt` gets a note: the other party of a disagreement.
+llvm::LogicalResult expectShape(mlir::Operation *op, llvm::StringRef name, mlir::Type type,
+                                llvm::ArrayRef<int64_t> expected, mlir::Value declaredAt = {});
+
+/// Fails unless the element type of `type` is `expected`.
+llvm::LogicalResult expectElement(mlir::Operation *op, llvm::StringRef name, mlir::Type type, mlir::Type expected);
+
+/// Fails unless `type` has the given rank.
+llvm::LogicalResult expectRank(mlir::Operation *op, llvm::StringRef name, mlir::Type type, int64_t rank);
+
+/// Fails unless `type` is `expected`.
+llvm::LogicalResult expectType(mlir::Operation *op, llvm::StringRef name, mlir::Type type, mlir::Type expected);
+
+/// Fails with "expects <rule>, got <value>" unless `holds`.
+template <typename Value>
+llvm::LogicalResult expect(bool holds, mlir::Operation *op, llvm::StringRef rule, const Value &value) {
+  if (holds)
+    return llvm::success();
+  return op->emitOpError("expects ") << rule << ", got " << value;
+}
+
+} // namespace moire
+
+#endif // MOIRE_DIALECT_IR_VERIFY_H
