@@ -1,0 +1,87 @@
+//===- kernels/cpu/RoutingDispatch.cpp - sorting assignments by expert -------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The stable counting sort, and the copy of rows, which need no arithmetic. Each
+// thread counts a range of assignments, learns from the counts of the
+// threads before it where its own begin, and places them. A stable sort has one result, so the ranges may
+// depend on the number of threads.
+//===----------------------------------------------------------------------===//
+#include "kernels/cpu/Scratch.h"
+#include "kernels/cpu/ThreadPool.h"
+#include "kernels/include/Kernels.h"
+
+#include <cstring>
+
+using namespace moire::cpu;
+
+namespace {
+
+/// Below this many assignments one thread sorts faster than two begin to.
+constexpr int64_t serialAssignments = 8192;
+constexpr int mostThreads = 256;
+
+template <typename X>
+void gatherRows(int64_t count, int64_t width, const int32_t *rows, const X *x, int64_t ldx, X *y, int64_t ldy) {
+  parallelFor(count, 1 + 16384 / (width + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      std::memcpy(y + r * ldy, x + rows[r] * ldx, size_t(width) * sizeof(X));
+  });
+}
+
+} // namespace
+
+extern "C" {
+
+void moire_dispatch(int64_t tokens, int64_t experts, int64_t top_k, const int32_t *chosen, int32_t *offsets,
+                    int32_t *rows, int32_t *slots, int32_t *position) {
+  int64_t assignments = tokens * top_k;
+  int32_t *counts[mostThreads];
+  parallelRegion(
+      [&](int thread, int threads) {
+        int64_t begin = assignments * thread / threads, end = assignments * (thread + 1) / threads;
+        ScratchFrame frame;
+        int32_t *next = frame.take<int32_t>(size_t(experts));
+        int32_t *count = counts[thread] = frame.take<int32_t>(size_t(experts));
+        std::memset(count, 0, size_t(experts) * sizeof(int32_t));
+        for (int64_t a = begin; a < end; ++a)
+          ++count[chosen[a]];
+        regionBarrier();
+        int32_t start = 0;
+        for (int64_t e = 0; e < experts; ++e) {
+          if (thread == 0)
+            offsets[e] = start;
+          for (int other = 0; other < threads; ++other) {
+            if (other == thread)
+              next[e] = start;
+            start += counts[other][e];
+          }
+        }
+        if (thread == 0)
+          offsets[experts] = start;
+        for (int64_t a = begin; a < end; ++a) {
+          int32_t row = next[chosen[a]]++;
+          rows[row] = int32_t(a / top_k);
+          slots[row] = int32_t(a);
+          position[a] = row;
+        }
+        regionBarrier(); // the counts are in the threads' own scratch memory
+      },
+      assignments < serialAssignments ? 1 : INT64_MAX);
+}
+
+void moire_gather_rows_f32(int64_t count, int64_t width, const int32_t *rows, const float *x, int64_t ldx, float *y,
+                           int64_t ldy) {
+  gatherRows(count, width, rows, x, ldx, y, ldy);
+}
+void moire_gather_rows_f64(int64_t count, int64_t width, const int32_t *rows, const double *x, int64_t ldx, double *y,
+                           int64_t ldy) {
+  gatherRows(count, width, rows, x, ldx, y, ldy);
+}
+void moire_gather_rows_bf16(int64_t count, int64_t width, const int32_t *rows, const uint16_t *x, int64_t ldx,
+                            uint16_t *y, int64_t ldy) {
+  gatherRows(count, width, rows, x, ldx, y, ldy);
+}
+
+} // extern "C"
