@@ -1,0 +1,187 @@
+//===- passes/Conversion/Buffers/KernelRouting.cpp - routing of tokens ------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Choice of experts, sorting by expert, and the movement of rows there and back, as calls of their kernels. Which
+// places results may take is decided here too, for all families.
+//===----------------------------------------------------------------------===//
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Conversion/Buffers/BufferBuilder.h"
+#include "passes/Conversion/Buffers/KernelOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace moire;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+static OpResult resultOf(Value value) { return cast<OpResult>(value); }
+static int64_t lastOf(Value value) { return typeOf(value).getShape().back(); }
+static int64_t rowsOf(Value value) { return typeOf(value).getNumElements() / lastOf(value); }
+
+static std::string versionOf(StringRef kernel, Value value) {
+  Type type = typeOf(value).getElementType();
+  return ("moire_" + kernel + (type.isBF16() ? "_bf16" : type.isF64() ? "_f64" : "_f32")).str();
+}
+
+/// moire_route; writes probs, weights and chosen.
+static void callRoute(Operation *op, Value logits, Gate gate, bool renormalize, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(rowsOf(logits)).extent(lastOf(logits)).extent(lastOf(op->getResult(1)));
+  call.flag(int64_t(gate)).flag(renormalize).pointer(b.dense(logits));
+  for (unsigned result : {0u, 1u, 2u})
+    call.pointer(b.denseResult(op->getResult(result)));
+  call.emit(b.builder, op->getLoc(), versionOf("route", logits));
+}
+
+/// moire_dispatch; writes offsets, rows, slots and position, results `first` to `first + 3` of `op`.
+static void callDispatch(Operation *op, Value chosen, unsigned first, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(rowsOf(chosen)).extent(typeOf(op->getResult(first)).getDimSize(0) - 1).extent(lastOf(chosen));
+  call.pointer(b.dense(chosen));
+  for (unsigned result = first; result < first + 4; ++result)
+    call.pointer(b.denseResult(op->getResult(result)));
+  call.emit(b.builder, op->getLoc(), "moire_dispatch");
+}
+
+/// `load[e] = (offsets[e + 1] - offsets[e]) / offsets[experts]`: too small for threads.
+static void emitLoad(Location loc, Value offsets, OpResult load, BufferBuilder &b) {
+  int64_t experts = typeOf(load).getDimSize(0);
+  Type element = typeOf(load).getElementType();
+  Value from = b.dense(offsets), to = b.memref(loc, b.placeResult(load));
+  OpBuilder &builder = b.builder;
+  auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(builder, loc, value).getResult(); };
+  Value zero = constant(0), one = constant(1), end = constant(experts);
+  Value all = memref::LoadOp::create(builder, loc, from, end);
+  Value total = arith::SIToFPOp::create(builder, loc, element, all);
+  auto loop = scf::ForOp::create(builder, loc, zero, end, one);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value expert = loop.getInductionVar();
+  Value next = arith::AddIOp::create(builder, loc, expert, one);
+  Value first = memref::LoadOp::create(builder, loc, from, expert);
+  Value last = memref::LoadOp::create(builder, loc, from, next);
+  Value count = arith::SubIOp::create(builder, loc, last, first);
+  Value share = arith::SIToFPOp::create(builder, loc, element, count);
+  share = arith::DivFOp::create(builder, loc, share, total);
+  memref::StoreOp::create(builder, loc, share, to, expert);
+}
+
+static LogicalResult emitRouteGrad(RouteGradOp op, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(rowsOf(op.getProbs())).extent(lastOf(op.getProbs())).extent(lastOf(op.getWeights()));
+  call.flag(int64_t(op.getGate())).flag(op.getRenormalize());
+  for (Value value : {op.getProbs(), op.getWeights(), op.getChosen()})
+    call.pointer(b.dense(value));
+  for (Value value : {op.getDweights(), op.getDprobs()}) {
+    if (value)
+      call.pointer(b.dense(value));
+    else
+      call.null();
+  }
+  call.pointer(b.denseResult(resultOf(op.getDlogits())));
+  call.emit(b.builder, op.getLoc(), versionOf("route_backward", op.getProbs()));
+  return success();
+}
+
+static LogicalResult emitGather(GatherRowsOp op, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(typeOf(op.getY()).getDimSize(0)).extent(lastOf(op.getY())).pointer(b.dense(op.getRows()));
+  call.rows(b.rows(op.getX())).rows(b.rowsResult(resultOf(op.getY())));
+  call.emit(b.builder, op.getLoc(), versionOf("gather_rows", op.getX()));
+  return success();
+}
+
+static LogicalResult emitGatherGrad(GatherRowsGradOp op, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(rowsOf(op.getPosition())).extent(lastOf(op.getPosition())).extent(lastOf(op.getDx()));
+  call.pointer(b.dense(op.getPosition())).rows(b.rows(op.getDy())).rows(b.rowsResult(resultOf(op.getDx())));
+  call.emit(b.builder, op.getLoc(), versionOf("gather_rows_backward", op.getDy()));
+  return success();
+}
+
+static LogicalResult emitCombine(CombineOp op, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(rowsOf(op.getPosition())).extent(lastOf(op.getPosition())).extent(lastOf(op.getX()));
+  call.pointer(b.dense(op.getPosition())).pointer(b.dense(op.getWeights()));
+  call.rows(b.rows(op.getX())).rows(b.rowsResult(resultOf(op.getY())));
+  call.emit(b.builder, op.getLoc(), versionOf("combine", op.getX()));
+  return success();
+}
+
+static LogicalResult emitCombineGrad(CombineGradOp op, BufferBuilder &b) {
+  CallBuilder call;
+  call.extent(rowsOf(op.getPosition())).extent(lastOf(op.getPosition())).extent(lastOf(op.getX()));
+  call.pointer(b.dense(op.getPosition())).pointer(b.dense(op.getWeights()));
+  call.rows(b.rows(op.getX())).rows(b.rows(op.getDy()));
+  if (op.getDx().use_empty())
+    call.null().extent(0);
+  else
+    call.rows(b.rowsResult(resultOf(op.getDx())));
+  if (op.getDweights().use_empty())
+    call.null();
+  else
+    call.pointer(b.denseResult(resultOf(op.getDweights())));
+  call.emit(b.builder, op.getLoc(), versionOf("combine_backward", op.getX()));
+  return success();
+}
+
+std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b) {
+  return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
+      .Case([&](RouteOp route) {
+        callRoute(route, route.getLogits(), route.getGate(), route.getRenormalize(), b);
+        return success();
+      })
+      .Case([&](DispatchOp dispatch) {
+        callDispatch(dispatch, dispatch.getChosen(), 0, b);
+        return success();
+      })
+      .Case([&](FusedRouteOp route) {
+        callRoute(route, route.getLogits(), route.getGate(), route.getRenormalize(), b);
+        callDispatch(route, route.getChosen(), 3, b);
+        if (!route.getLoad().use_empty())
+          emitLoad(route.getLoc(), route.getOffsets(), resultOf(route.getLoad()), b);
+        return success();
+      })
+      .Case([&](ExpertLoadOp load) {
+        emitLoad(load.getLoc(), load.getOffsets(), resultOf(load.getY()), b);
+        return success();
+      })
+      .Case([&](RouteGradOp gradient) { return emitRouteGrad(gradient, b); })
+      .Case([&](GatherRowsOp gather) { return emitGather(gather, b); })
+      .Case([&](GatherRowsGradOp gradient) { return emitGatherGrad(gradient, b); })
+      .Case([&](CombineOp combine) { return emitCombine(combine, b); })
+      .Case([&](CombineGradOp gradient) { return emitCombineGrad(gradient, b); })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+std::optional<LogicalResult> moire::emitKernelOp(Operation *op, BufferBuilder &builder) {
+  for (auto emit : {emitProduct, emitMixing, emitRouting})
+    if (std::optional<LogicalResult> done = emit(op, builder))
+      return done;
+  return std::nullopt;
+}
+
+bool moire::canWriteTo(OpResult result, const Place &place) {
+  Operation *op = result.getOwner();
+  unsigned number = result.getResultNumber();
+  if (isa<RepeatOp, ConcatOp, FillOp, ExpertLoadOp>(op))
+    return true;
+  if (auto rowwise = dyn_cast<RowwiseOp>(op)) {
+    auto yield = cast<YieldOp>(rowwise.getBody().front().getTerminator());
+    return place.hasDenseRows(cast<ShapedType>(yield.getValues()[number].getType()).getRank());
+  }
+  // Kernels that take a row stride for this result.
+  if (isa<LinearOp, LinearGradWeightOp, GroupedLinearOp, GatherRowsOp, GatherRowsGradOp, CombineOp>(op))
+    return place.rowStride(1).has_value();
+  if (isa<CausalAttentionOp, CachedAttentionOp, CombineGradOp>(op) && number == 0)
+    return place.rowStride(isa<CombineGradOp>(op) ? 1 : headRowRank).has_value();
+  if (isa<CausalAttentionGradOp>(op))
+    return place.rowStride(headRowRank).has_value();
+  if (isa<SelectiveScanGradOp>(op) && (number == 0 || number == 3 || number == 4)) // du, dB, dC
+    return place.rowStride(1).has_value();
+  // The others write densely; constants and views are not computed into anything.
+  return place.isDense() && !isa<RotaryTableOp, arith::ConstantOp>(op) && !isView(op);
+}
