@@ -1,0 +1,107 @@
+//===- runtime/Train/RunFolder.cpp - the folder of a run ----------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Everything here is written aside and renamed, for a run may be killed while it
+// starts.
+//
+//===------------------------------------------------------------------------===//
+#include "runtime/Train/RunFolder.h"
+
+#include "runtime/Core/CpuFeatures.h"
+#include "runtime/Core/Hash.h"
+
+#include <ctime>
+#include <filesystem>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+namespace moire::runtime {
+
+namespace fs = std::filesystem;
+
+bool holdsRun(const std::string &folder) {
+  std::error_code code;
+  for (const char *name : {"run.json", "metrics.jsonl", "checkpoints"})
+    if (fs::exists(fs::path(folder) / name, code))
+      return true;
+  return false;
+}
+
+static std::string now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+static Json machine(int32_t threads) {
+  utsname system{};
+  ::uname(&system);
+  return {{"host", system.nodename},
+          {"system", fmt::format("{} {}", system.sysname, system.release)},
+          {"processor", cpuName()},
+          {"features", cpuFeatures()},
+          {"processors", ::sysconf(_SC_NPROCESSORS_ONLN)},
+          {"memory_bytes", int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE)},
+          {"threads", threads}};
+}
+
+Status writeRunFolder(const std::string &folder, const Model &model, const RunRecord &record, const RunState &state,
+                      const Tokenizer &tokenizer) {
+  const Package &package = model.package();
+  MOIRE_ASSIGN(const std::string digest, sha256File(package.path()));
+  const Json run = {{"format", checkpointFormat},
+                    {"command", record.command},
+                    {"time", now()},
+                    {"resumed_from", state.progress.step > 0 ? Json(state.progress.step) : Json(nullptr)},
+                    {"spec", record.spec},
+                    {"config", toJson(state.config)},
+                    {"data", {{"paths", record.data}, {"tokenizer", record.tokenizer}, {"identity", state.data}}},
+                    {"tokenizer", state.tokenizer},
+                    {"package",
+                     {{"path", package.path()},
+                      {"sha256", digest},
+                      {"model", package->model},
+                      {"spec_hash", package->spec_hash},
+                      {"compiler", package->compiler},
+                      {"target", package->target},
+                      {"features", package->features},
+                      {"precision", package.precisionName()},
+                      {"batch", package->batch},
+                      {"context", package->context},
+                      {"vocab", package->vocab}}},
+                    {"machine", machine(record.threads)}};
+  MOIRE_TRY(replaceFile(folder + "/spec.moire", package->spec));
+  MOIRE_TRY(replaceFileByCopy(folder + "/package.so", package.path()));
+  if (tokenizer.isSentencePiece())
+    MOIRE_TRY(replaceFileByCopy(folder + "/tokenizer.model", tokenizer.modelPath()));
+  return replaceFile(folder + "/run.json", run.dump(2) + "\n");
+}
+
+Result<std::string> tokenizerIdentity(const Tokenizer &tokenizer, bool text) {
+  if (!tokenizer.isSentencePiece())
+    return std::string(text ? "bytes" : "ids");
+  MOIRE_ASSIGN(const std::string digest, sha256File(tokenizer.modelPath()));
+  return "sentencepiece:" + digest;
+}
+
+Result<OpenedRun> openRun(const std::string &folder, int64_t step, Use use) {
+  if (!holdsRun(folder))
+    return Status::error("`{}` does not hold a run", folder);
+  MOIRE_ASSIGN(const std::string checkpoint, findCheckpoint(folder, step));
+  MOIRE_ASSIGN(RunState state, readState(checkpoint));
+  const bool pieces = state.tokenizer.starts_with("sentencepiece:");
+  // "u16" stands for bare numbers of any width: the width is a matter of the files, not of the model.
+  MOIRE_ASSIGN(Tokenizer tokenizer,
+               Tokenizer::make(pieces ? folder + "/tokenizer.model" : state.tokenizer == "ids" ? "u16" : "bytes"));
+  MOIRE_ASSIGN(Package package, Package::load(folder + "/package.so"));
+  MOIRE_ASSIGN(Model model, Model::make(std::move(package), use));
+  MOIRE_TRY(loadCheckpoint(checkpoint, model, /*optimizer=*/false));
+  return OpenedRun{std::move(model), std::move(state), std::move(tokenizer)};
+}
+
+} // namespace moire::runtime

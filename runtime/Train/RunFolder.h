@@ -1,0 +1,53 @@
+//===- runtime/Train/RunFolder.h - the folder of a run ------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// DIR holds all that a run needs to be understood, resumed, evaluated and used:
+// run.json, spec.moire, package.so, tokenizer.model, metrics.jsonl, checkpoints/.
+//
+//===------------------------------------------------------------------------===//
+#ifndef MOIRE_RUNTIME_TRAIN_RUNFOLDER_H
+#define MOIRE_RUNTIME_TRAIN_RUNFOLDER_H
+
+#include "runtime/Core/Model.h"
+#include "runtime/Train/Checkpoint.h"
+#include "runtime/Train/Tokenizer.h"
+
+#include <string>
+#include <vector>
+
+namespace moire::runtime {
+
+/// What was asked for, for the record in run.json.
+struct RunRecord {
+  std::vector<std::string> command; ///< the command line
+  std::string spec;                 ///< SPEC or PACKAGE as given
+  std::vector<std::string> data;    ///< --data as given, made absolute
+  std::string tokenizer;            ///< --tokenizer as given
+  int32_t threads = 1;
+};
+
+/// Whether `folder` holds a run.
+bool holdsRun(const std::string &folder);
+
+/// Writes run.json, spec.moire, package.so and, with a SentencePiece model, tokenizer.model.
+Status writeRunFolder(const std::string &folder, const Model &model, const RunRecord &record, const RunState &state,
+                      const Tokenizer &tokenizer);
+
+/// How a checkpoint names a tokeniser: "bytes", "ids", or "sentencepiece:" and the model's digest.
+Result<std::string> tokenizerIdentity(const Tokenizer &tokenizer, bool text);
+
+/// A run as `moire eval` and `moire generate` open it.
+struct OpenedRun {
+  Model model;
+  RunState state;
+  Tokenizer tokenizer;
+};
+
+/// Loads DIR/package.so with the weights of a step (-1: the last) and the run's tokeniser.
+Result<OpenedRun> openRun(const std::string &folder, int64_t step, Use use);
+
+} // namespace moire::runtime
+
+#endif // MOIRE_RUNTIME_TRAIN_RUNFOLDER_H

@@ -1,0 +1,72 @@
+//===- runtime/tools/CostCommand.cpp - moire cost -------------------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Prints the bill that the compiler made: parameters, operations, bytes.
+//
+//===------------------------------------------------------------------------===//
+#include "runtime/Core/Json.h"
+#include "runtime/Core/Package.h"
+#include "runtime/tools/Commands.h"
+#include "runtime/tools/Compile.h"
+
+namespace moire::runtime {
+namespace {
+
+struct Options {
+  std::string spec;
+  CompileOptions compile;
+  bool json = false;
+};
+
+/// Digits in groups of three.
+std::string grouped(const Json &number) {
+  if (!number.is_number_integer())
+    return number.dump();
+  std::string digits = number.dump();
+  for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > (digits[0] == '-' ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+void printTable(const Json &value, const std::string &name, int indent) {
+  if (!value.is_object()) {
+    fmt::print("{:{}}{:<{}} {:>20}\n", "", indent, name, 28 - indent, grouped(value));
+    return;
+  }
+  if (!name.empty())
+    fmt::print("{:{}}{}\n", "", indent, name);
+  for (const auto &item : value.items())
+    printTable(item.value(), item.key(), name.empty() ? indent : indent + 2);
+}
+
+Result<int> runCost(const Options &options) {
+  std::string text;
+  if (isPackage(options.spec)) {
+    MOIRE_ASSIGN(const std::string path, packageFor(options.spec, options.compile));
+    MOIRE_ASSIGN(const Package package, Package::load(path));
+    text = package->cost_json;
+  } else {
+    MOIRE_ASSIGN(text, runCompiler(options.spec, options.compile, {"--cost=json"}));
+  }
+  MOIRE_ASSIGN(const Json cost, parseJson(text, fmt::format("cost of `{}`", options.spec)));
+  if (options.json)
+    fmt::print("{}\n", cost.dump());
+  else
+    printTable(cost, "", 0);
+  return 0;
+}
+
+} // namespace
+
+void addCostCommand(CLI::App &app, Action &action) {
+  auto options = std::make_shared<Options>();
+  CLI::App &command = *app.add_subcommand("cost", "Parameters, operations and bytes of a model");
+  command.add_option("spec", options->spec, "Spec (.moire) or package (.so)")->required();
+  command.add_flag("--json", options->json, "One line of JSON");
+  addCompileOptions(command, options->compile);
+  command.callback([options, &action] { action = [options] { return runCost(*options); }; });
+}
+
+} // namespace moire::runtime

@@ -1,0 +1,85 @@
+//===- test/runtime/ConfigTest.cpp - train sections and schedules ---------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the train section accepts, and the learning rates that come out.
+//
+//===------------------------------------------------------------------------===//
+#include "Support.h"
+#include "runtime/Train/Config.h"
+
+#include <cmath>
+
+using namespace moire::runtime;
+
+namespace {
+
+const char *const full =
+    R"({"steps":400,"accumulate":1,"optimizer":{"kind":"adamw","lr":3e-3,"beta1":0.9,"beta2":0.95,"eps":1e-8,
+        "weight_decay":0.1,"clip":1.0},"schedule":{"kind":"cosine","warmup":0.01,"final":0.1},"holdout":0.1,
+        "eval_every":0,"checkpoint_every":0,"seed":0})";
+
+Result<TrainConfig> parse(const std::string &text) {
+  MOIRE_ASSIGN(const Json json, parseJson(text, "train"));
+  return parseTrainConfig(json, "train");
+}
+
+std::string with(const std::string &from, const std::string &to) {
+  std::string text = full;
+  return text.replace(text.find(from), from.size(), to);
+}
+
+TEST(Config, ReadsAndWritesEverything) {
+  const auto config = parse(full);
+  ASSERT_OK(config);
+  EXPECT_EQ(config->steps, 400);
+  EXPECT_EQ(config->optimizer.lr, 3e-3);
+  EXPECT_EQ(config->evalBatches, 100);
+  EXPECT_EQ(warmupSteps(*config), 4);
+  const auto again = parse(toJson(*config).dump());
+  ASSERT_OK(again);
+  EXPECT_EQ(toJson(*again), toJson(*config));
+}
+
+TEST(Config, RefusesWhatItDoesNotKnow) {
+  EXPECT_ERROR(parse(with("\"steps\"", "\"step\"")), "key `steps` is missing");
+  EXPECT_ERROR(parse(with("\"seed\"", "\"sead\"")), "unknown key `sead`");
+  EXPECT_ERROR(parse(with("\"clip\"", "\"clipping\"")), "train: optimizer: unknown key `clipping`");
+  EXPECT_ERROR(parse(with("400", "400.0")), "`steps` must be a whole number");
+  EXPECT_ERROR(parse(with("3e-3", "\"3e-3\"")), "`lr` must be a number");
+  EXPECT_ERROR(parse(with("adamw", "sgd")), "unknown optimizer `sgd`");
+  EXPECT_ERROR(parse(with("cosine", "linear")), "unknown schedule `linear`");
+  EXPECT_ERROR(parse(with("\"final\"", "\"warmup_steps\":3,\"final\"")), "not both");
+  EXPECT_ERROR(parse(with("\"holdout\":0.1", "\"holdout\":1")), "`holdout` must be a number from 0 to 0.99");
+}
+
+TEST(Config, TheCommandLineWins) {
+  auto config = parse(full);
+  ConfigOverrides overrides;
+  overrides.steps = 20;
+  overrides.holdout = 0.25;
+  apply(overrides, *config);
+  EXPECT_EQ(config->steps, 20);
+  EXPECT_EQ(config->holdout, 0.25);
+  EXPECT_EQ(config->seed, 0);
+  EXPECT_EQ(warmupSteps(*config), 1); // a fraction above 0 is at least one step
+  EXPECT_EQ(checkpointInterval(*config), 5);
+  EXPECT_EQ(logInterval(*config), 1);
+}
+
+TEST(Config, LearningRateWarmsUpAndFalls) {
+  auto config = parse(with("\"warmup\":0.01", "\"warmup_steps\":4"));
+  ASSERT_OK(config);
+  EXPECT_DOUBLE_EQ(learningRate(*config, 0), 3e-3 / 4);
+  EXPECT_DOUBLE_EQ(learningRate(*config, 3), 3e-3);
+  EXPECT_DOUBLE_EQ(learningRate(*config, 4), 3e-3);
+  EXPECT_NEAR(learningRate(*config, 202), 3e-4 + 0.5 * 2.7e-3, 1e-12); // half of the way
+  EXPECT_NEAR(learningRate(*config, 399), 3e-4, 1e-7);
+  config->schedule.kind = "constant";
+  EXPECT_EQ(learningRate(*config, 399), 3e-3);
+  config->schedule.warmupSteps = 0;
+  EXPECT_EQ(learningRate(*config, 0), 3e-3);
+}
+
+} // namespace
