@@ -9,6 +9,7 @@
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Autodiff/ReverseBlock.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 
@@ -115,9 +116,9 @@ private:
         sum = sum ? BinaryOp::create(builder, gradient.loc, gradient.type, sum, part, Binary::Add).getResult() : part;
       }
     if (!sum) {
-      remark::missed(gradient.loc, remark::RemarkOpts::name("Unreached").category("moire-autodiff"))
-          << "the objective of `" << function.getSymName() << "` does not depend on "
-          << describe(gradient) << ": its gradient is zero";
+      std::string text = llvm::formatv("the objective of `{0}` does not depend on {1}: its gradient is zero",
+                                       function.getSymName(), describe(gradient));
+      remark::missed(gradient.loc, remark::RemarkOpts::name("unreached").category("moire-autodiff")) << text;
       sum = FillOp::create(builder, gradient.loc, gradient.type, llvm::APFloat(0.0));
     }
     (void)function.insertResult(function.getNumResults(), gradient.type,

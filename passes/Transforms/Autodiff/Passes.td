@@ -51,4 +51,31 @@ def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
   let dependentDialects = ["::moire::MoireDialect", "::mlir::func::FuncDialect"];
 }
 
+def FuseRoutingPass : Pass<"moire-fuse-routing"> {
+  let summary = "Fuse the ops of a router, and gathers into grouped products";
+  let description = [{
+    `moire.route`, the `moire.dispatch` of its choice and the `moire.expert_load` of that become one
+    `moire.fused_route`. It declines when the choice is sorted by several ops or in another block.
+
+    A `moire.gather_rows` whose every reader is a grouped product is folded into them: `moire.grouped_linear` reads its
+    rows through `rows`, `moire.grouped_linear_grad_weight` through `x_rows` or `dy_rows`, and the gathered copy is
+    never made. It declines, and says who, when somebody else reads the rows. Both fire on forward and reverse code.
+
+    Before:
+    ```mlir
+    %probs, %weights, %chosen = moire.route softmax_topk %logits : ...
+    %offsets, %rows, %slots, %position = moire.dispatch %chosen : ...
+    %load = moire.expert_load %offsets : ...
+    %sorted = moire.gather_rows %x, %rows, %position : ...
+    %h = moire.grouped_linear %sorted, %w, %offsets : ...
+    ```
+    After:
+    ```mlir
+    %probs, %weights, %chosen, %offsets, %rows, %slots, %position, %load = moire.fused_route softmax_topk %logits : ...
+    %h = moire.grouped_linear %x, %w, %offsets rows %rows position %position : ...
+    ```
+  }];
+  let dependentDialects = ["::moire::MoireDialect"];
+}
+
 #endif

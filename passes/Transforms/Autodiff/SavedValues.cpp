@@ -15,6 +15,7 @@
 #include "mlir/IR/Remarks.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 
@@ -104,7 +105,7 @@ private:
 
   /// Lets every op of the reverse body read what is available there.
   void rewrite() {
-    OpBuilder builder(block.getParent()->getContext());
+    OpBuilder builder(forward.getContext());
     for (Operation &op : llvm::make_early_inc_range(block)) {
       builder.setInsertionPoint(&op);
       visitReads(op, [&](OpOperand &read) { read.set(available(builder, read.get())); });
@@ -182,9 +183,10 @@ private:
   }
 
   void remark(unsigned count, int64_t bytes) {
-    remark::analysis(forward.getLoc(), remark::RemarkOpts::name("SavedValues").category("moire-autodiff"))
-        << "reverse loop reads " << std::to_string(count) << " stacked values, " << std::to_string(bytes)
-        << " bytes per iteration, and computes " << std::to_string(recomputed) << " ops again";
+    std::string text = llvm::formatv("the reverse loop reads {0} stacked values, {1} bytes per iteration, and "
+                                     "computes {2} ops again",
+                                     count, bytes, recomputed);
+    remark::analysis(forward.getLoc(), remark::RemarkOpts::name("saved-values").category("moire-autodiff")) << text;
   }
 
   RepeatOp forward;

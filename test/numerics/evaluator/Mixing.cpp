@@ -1,0 +1,167 @@
+//===- test/numerics/evaluator/Mixing.cpp - products and mixers ---------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Products, attention and scans over kernels/reference; convolutions by their formula.
+//===----------------------------------------------------------------------===//
+#include "test/numerics/evaluator/Evaluator.h"
+
+#include "kernels/include/Reference.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace moire::evaluator {
+namespace {
+
+/// What taps have to do with each other: calls visit(x index, w index, y index) for every product of a convolution.
+template <typename Visit>
+void visitTaps(RankedTensorType x, RankedTensorType y, int64_t taps, bool causal, Visit visit) {
+  int64_t inTime = x.getDimSize(1), outTime = y.getDimSize(1), channels = x.getDimSize(2);
+  for (int64_t b = 0; b < x.getDimSize(0); ++b)
+    for (int64_t t = 0; t < outTime; ++t)
+      for (int64_t k = 0; k < taps; ++k) {
+        int64_t from = t + k - (causal ? taps - 1 : 0);
+        if (from < 0 || from >= inTime)
+          continue;
+        for (int64_t c = 0; c < channels; ++c)
+          visit((b * inTime + from) * channels + c, k * channels + c, (b * outTime + t) * channels + c);
+      }
+}
+
+void conv(ConvOp op, Frame &f) {
+  const double *x = f.in(op.getX()), *w = f.in(op.getW()), *bias = f.in(op.getBias());
+  RankedTensorType type = op.getY().getType();
+  double *y = f.out(op.getY());
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    y[i] = bias[i % lastExtent(type)];
+  visitTaps(op.getX().getType(), type, op.getW().getType().getDimSize(0), op.getPadding() == Padding::Causal,
+            [&](int64_t from, int64_t tap, int64_t to) { y[to] += w[tap] * x[from]; });
+}
+
+void convGradInput(ConvGradInputOp op, Frame &f) {
+  const double *dy = f.in(op.getDy()), *w = f.in(op.getW());
+  double *dx = f.out(op.getDx());
+  RankedTensorType type = op.getDx().getType();
+  visitTaps(type, type, op.getW().getType().getDimSize(0), /*causal=*/true,
+            [&](int64_t from, int64_t tap, int64_t to) { dx[from] += w[tap] * dy[to]; });
+}
+
+void convGradWeight(ConvGradWeightOp op, Frame &f) {
+  const double *x = f.in(op.getX()), *dy = f.in(op.getDy());
+  double *dw = f.out(op.getDw()), *dbias = f.out(op.getDbias());
+  RankedTensorType type = op.getX().getType();
+  visitTaps(type, type, op.getDw().getType().getDimSize(0), /*causal=*/true,
+            [&](int64_t from, int64_t tap, int64_t to) { dw[tap] += x[from] * dy[to]; });
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    dbias[i % lastExtent(type)] += dy[i];
+}
+
+void linear(LinearOp op, Frame &f) {
+  RankedTensorType x = op.getX().getType(), type = op.getY().getType();
+  int64_t m = rowsOf(x), k = lastExtent(x), n = lastExtent(type);
+  double *y = f.out(op.getY());
+  if (const double *bias = f.in(op.getBias()))
+    for (int64_t i = 0; i < m * n; ++i)
+      y[i] = bias[i % n];
+  moire_reference_gemm_f64_f64(m, n, k, f.in(op.getX()), k, 0, f.in(op.getW()), op.getTranspose() ? k : n,
+                               op.getTranspose(), y, n, /*accumulate=*/1);
+}
+
+void attention(CausalAttentionOp op, Frame &f) {
+  ArrayRef<int64_t> q = op.getQ().getType().getShape();
+  int64_t kvHeads = op.getK().getType().getDimSize(2), row = q[2] * q[3], kvRow = kvHeads * q[3];
+  moire_reference_attention_f64(q[0], q[1], q[2], kvHeads, q[3], op.getScale().convertToDouble(), f.in(op.getQ()), row,
+                                f.in(op.getK()), kvRow, f.in(op.getV()), kvRow, f.out(op.getY()), row,
+                                f.out(op.getLse()));
+}
+
+void attentionGrad(CausalAttentionGradOp op, Frame &f) {
+  ArrayRef<int64_t> q = op.getQ().getType().getShape();
+  int64_t kvHeads = op.getK().getType().getDimSize(2), row = q[2] * q[3], kvRow = kvHeads * q[3];
+  moire_reference_attention_backward_f64(
+      q[0], q[1], q[2], kvHeads, q[3], op.getScale().convertToDouble(), f.in(op.getQ()), row, f.in(op.getK()), kvRow,
+      f.in(op.getV()), kvRow, f.in(op.getY()), row, f.in(op.getLse()), f.in(op.getDy()), row, f.out(op.getDq()), row,
+      f.out(op.getDk()), kvRow, f.out(op.getDv()), kvRow);
+}
+
+void cachedAttention(CachedAttentionOp op, Frame &f) {
+  ArrayRef<int64_t> q = op.getQ().getType().getShape(), cache = op.getKCache().getType().getShape();
+  int64_t row = q[2] * q[3], kvRow = cache[1] * q[3];
+  // The caches that come out are the ones that went in, extended.
+  Tensor kCache = f.get(op.getKCache()), vCache = f.get(op.getVCache());
+  moire_reference_attention_cached_f64(q[1], f.ints(op.getPosition())[0], cache[0], q[2], cache[1], q[3],
+                                       op.getScale().convertToDouble(), f.in(op.getQ()), row, f.in(op.getK()), kvRow,
+                                       f.in(op.getV()), kvRow, kCache.floats.data(), vCache.floats.data(),
+                                       f.out(op.getY()), row);
+  f.set(op.getKOut(), std::move(kCache));
+  f.set(op.getVOut(), std::move(vCache));
+}
+
+/// The forward scans, with or without a state that comes in and goes out.
+template <typename ScanOp>
+void scan(ScanOp op, Frame &f, const double *initial, double *final, double *states) {
+  ArrayRef<int64_t> u = op.getU().getType().getShape();
+  int64_t state = lastExtent(op.getA().getType());
+  moire_reference_scan_f64(u[0], u[1], u[2], state, f.in(op.getU()), u[2], f.in(op.getDt()), f.in(op.getA()),
+                           f.in(op.getB()), state, f.in(op.getC()), state, f.in(op.getD()), initial, f.out(op.getY()),
+                           final, states);
+}
+
+void scanGrad(SelectiveScanGradOp op, Frame &f) {
+  ArrayRef<int64_t> u = op.getU().getType().getShape();
+  int64_t state = lastExtent(op.getA().getType());
+  moire_reference_scan_backward_f64(u[0], u[1], u[2], state, f.in(op.getU()), u[2], f.in(op.getDt()), f.in(op.getA()),
+                                    f.in(op.getB()), state, f.in(op.getC()), state, f.in(op.getD()),
+                                    f.in(op.getStates()), f.in(op.getDy()), f.out(op.getDu()), u[2],
+                                    f.out(op.getDdt()), f.out(op.getDa()), f.out(op.getDb()), state,
+                                    f.out(op.getDc()), state, f.out(op.getDd()), /*workspace=*/nullptr);
+}
+
+} // namespace
+
+bool evaluateMixing(Operation *op, Frame &f) {
+  return llvm::TypeSwitch<Operation *, bool>(op)
+      .Case<LinearOp>([&](auto op) { return linear(op, f), true; })
+      .Case<LinearGradWeightOp>([&](auto op) {
+        int64_t rows = rowsOf(op.getX().getType()), in = lastExtent(op.getX().getType()),
+                out = lastExtent(op.getDy().getType());
+        moire_reference_gemm_f64_f64(in, out, rows, f.in(op.getX()), in, /*trans_a=*/1, f.in(op.getDy()), out, 0,
+                                     f.out(op.getDw()), out, 0);
+        return true;
+      })
+      .Case<GroupedLinearOp>([&](auto op) {
+        int64_t rows = op.getY().getType().getDimSize(0), out = op.getY().getType().getDimSize(1);
+        int64_t in = lastExtent(op.getX().getType()), experts = op.getW().getType().getDimSize(0);
+        moire_reference_grouped_gemm_f64_f64(rows, out, in, experts, f.ints(op.getOffsets()), f.ints(op.getRows()),
+                                             f.in(op.getX()), in, f.in(op.getW()), op.getTranspose(),
+                                             f.out(op.getY()), out);
+        return true;
+      })
+      .Case<GroupedLinearGradWeightOp>([&](auto op) {
+        ArrayRef<int64_t> dw = op.getDw().getType().getShape();
+        moire_reference_grouped_gemm_weight_f64_f64(dw[1], dw[2], dw[0], f.ints(op.getOffsets()), f.ints(op.getXRows()),
+                                                    f.in(op.getX()), dw[1], f.ints(op.getDyRows()), f.in(op.getDy()),
+                                                    dw[2], f.out(op.getDw()));
+        return true;
+      })
+      .Case<CausalAttentionOp>([&](auto op) { return attention(op, f), true; })
+      .Case<CausalAttentionGradOp>([&](auto op) { return attentionGrad(op, f), true; })
+      .Case<CachedAttentionOp>([&](auto op) { return cachedAttention(op, f), true; })
+      .Case<ConvOp>([&](auto op) { return conv(op, f), true; })
+      .Case<ConvGradInputOp>([&](auto op) { return convGradInput(op, f), true; })
+      .Case<ConvGradWeightOp>([&](auto op) { return convGradWeight(op, f), true; })
+      .Case<SelectiveScanOp>([&](auto op) {
+        double *states = f.out(op.getStates());
+        return scan(op, f, nullptr, nullptr, states), true;
+      })
+      .Case<StatefulScanOp>([&](auto op) {
+        double *final = f.out(op.getStateOut());
+        return scan(op, f, f.in(op.getState()), final, nullptr), true;
+      })
+      .Case<SelectiveScanGradOp>([&](auto op) { return scanGrad(op, f), true; })
+      .Default([](Operation *) { return false; });
+}
+
+} // namespace moire::evaluator
