@@ -1,0 +1,224 @@
+# Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The example models in PyTorch: what a user would write and run instead, as fast as plain PyTorch allows on a CPU.
+
+Modules are named after the paths of the compiled model's parameters, so that one set of first values serves both
+(see `load_checkpoint`). Attention uses the fused kernel of PyTorch, experts run on tokens sorted by expert, the scan
+keeps time as its outermost dimension so that every step reads and writes contiguous memory.
+"""
+import json
+import math
+import struct
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        if hasattr(F, "rms_norm"):
+            return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), 1e-5)
+        y = x.float()
+        return (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-5)).to(x.dtype) * self.weight
+
+
+class Attention(nn.Module):
+    def __init__(self, a):
+        super().__init__()
+        self.heads, dim = a.heads, a.width // a.heads
+        self.qkv = nn.Linear(a.width, 3 * a.width, bias=False)
+        self.out = nn.Linear(a.width, a.width, bias=False)
+        angle = torch.arange(a.context)[:, None] * 10000.0 ** (-torch.arange(0, dim, 2) / dim)
+        self.register_buffer("cos", angle.cos(), persistent=False)
+        self.register_buffer("sin", angle.sin(), persistent=False)
+
+    def forward(self, x):
+        batch, time, width = x.shape
+        q, k, v = self.qkv(x).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = self.rotate(q), self.rotate(k)
+        if hasattr(F, "scaled_dot_product_attention"):
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            future = torch.ones(time, time, dtype=torch.bool).triu(1)
+            scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+            y = scores.masked_fill(future, -math.inf).softmax(-1).to(v.dtype) @ v
+        return self.out(y.transpose(1, 2).reshape(batch, time, width))
+
+    def rotate(self, x):
+        a, b = x.float().chunk(2, -1)
+        return torch.cat((a * self.cos - b * self.sin, b * self.cos + a * self.sin), -1).to(x.dtype)
+
+
+class SwiGLU(nn.Module):
+    def __init__(self, a):
+        super().__init__()
+        self.gate_up = nn.Linear(a.width, 2 * a.hidden, bias=False)
+        self.down = nn.Linear(a.hidden, a.width, bias=False)
+
+    def forward(self, x):
+        gate, up = self.gate_up(x).chunk(2, -1)
+        return self.down(F.silu(gate) * up)
+
+
+class Experts(nn.Module):
+    """The matrices of all experts; `gate_up.weight` and `down.weight` are stacked."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.gate_up, self.down = nn.Module(), nn.Module()
+        self.gate_up.weight = nn.Parameter(torch.empty(a.experts, a.width, 2 * a.hidden))
+        self.down.weight = nn.Parameter(torch.empty(a.experts, a.hidden, a.width))
+
+
+class MoE(nn.Module):
+    """Token choice without dropping: softmax, then top-k; `renormalize` divides the chosen gates by their sum."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.count, self.top_k, self.coefficient, self.renormalize = a.experts, a.top_k, a.balance, a.renormalize
+        self.router = nn.Linear(a.width, a.experts, bias=False)
+        self.experts = Experts(a)
+
+    def forward(self, x):
+        shape = x.shape
+        x = x.reshape(-1, shape[-1])
+        with torch.autocast("cpu", enabled=False):
+            probs = F.linear(x.float(), self.router.weight).softmax(-1)
+        gates, chosen = probs.topk(self.top_k, -1)
+        if self.renormalize:
+            gates = gates / gates.sum(-1, keepdim=True)
+        order = chosen.flatten().argsort(stable=True)
+        tokens = order // self.top_k
+        counts = chosen.flatten().bincount(minlength=self.count)
+        outputs, begin = [], 0
+        kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
+        rows = x.to(kind)[tokens]
+        for expert, count in enumerate(counts.tolist()):
+            if count:
+                gate, up = (rows[begin:begin + count] @ self.experts.gate_up.weight[expert]).chunk(2, -1)
+                outputs.append((F.silu(gate) * up) @ self.experts.down.weight[expert])
+                begin += count
+        y = torch.cat(outputs) * gates.flatten()[order, None].to(kind)
+        share = counts.float() / x.shape[0]
+        self.balance = self.coefficient * self.count * (share * probs.mean(0)).sum()
+        return torch.zeros_like(x).index_add_(0, tokens, y.to(x.dtype)).view(shape)
+
+
+class Mamba(nn.Module):
+    def __init__(self, a):
+        super().__init__()
+        inner, self.rank, self.state = 2 * a.width, math.ceil(a.width / 16), 16
+        self.in_proj = nn.Linear(a.width, 2 * inner, bias=False)
+        self.conv = nn.Conv1d(inner, inner, 4, groups=inner, padding=3)
+        self.x_proj = nn.Linear(inner, self.rank + 2 * self.state, bias=False)
+        self.dt_proj = nn.Linear(self.rank, inner)
+        self.A_log = nn.Parameter(torch.arange(1.0, self.state + 1).log().repeat(inner, 1))
+        self.D = nn.Parameter(torch.ones(inner))
+        self.out_proj = nn.Linear(inner, a.width, bias=False)
+
+    def forward(self, x):
+        time = x.shape[1]
+        u, gate = self.in_proj(x).chunk(2, -1)
+        u = F.silu(self.conv(u.transpose(1, 2))[..., :time].transpose(1, 2))
+        low, b, c = self.x_proj(u).split((self.rank, self.state, self.state), -1)
+        dt = F.softplus(self.dt_proj(low).float())
+        y = self.scan(u.float(), dt, b.float(), c.float()).to(x.dtype)
+        return self.out_proj(y * F.silu(gate))
+
+    def scan(self, u, dt, b, c):
+        """h_t = exp(dt A) h_{t-1} + dt B u; y = C h + D u, one step after another."""
+        first = lambda v: v.transpose(0, 1)  # time outermost
+        decay = torch.exp(first(dt)[..., None] * -self.A_log.exp())
+        drive = first(dt * u)[..., None] * first(b)[:, :, None, :]
+        h, states = torch.zeros_like(drive[0]), []
+        for step_decay, step_drive in zip(decay.unbind(0), drive.unbind(0)):
+            h = torch.addcmul(step_drive, step_decay, h)
+            states.append(h)
+        y = torch.einsum("tbdn,tbn->tbd", torch.stack(states), first(c))
+        return first(y) + u * self.D
+
+
+class Layer(nn.Module):
+    """One iteration of the model's loop: named residual branches behind norms."""
+
+    def __init__(self, branches):
+        super().__init__()
+        self.names = list(branches)
+        for index, (name, branch) in enumerate(branches.items()):
+            setattr(self, "rms_norm" + (f"_{index}" if index else ""), RMSNorm(branch.width))
+            setattr(self, name, branch)
+
+    def forward(self, x):
+        for index, name in enumerate(self.names):
+            x = x + getattr(self, name)(getattr(self, "rms_norm" + (f"_{index}" if index else ""))(x))
+        return x
+
+
+class Model(nn.Module):
+    """`kind` is gpt, moe, mamba or moe_mamba; sizes are attributes of `a`."""
+
+    def __init__(self, kind, a):
+        super().__init__()
+        make = {"attention": Attention, "swiglu": SwiGLU, "moe": MoE, "mamba": Mamba}
+        names = {"gpt": ("attention", "swiglu"), "moe": ("attention", "moe"), "mamba": ("mamba",),
+                 "moe_mamba": ("mamba", "moe")}[kind]
+        self.embed = nn.Embedding(a.vocab, a.width)
+        self.layers = nn.ModuleList()
+        for _ in range(a.depth):
+            branches = {name: make[name](a) for name in names}
+            for branch in branches.values():
+                branch.width = a.width
+            self.layers.append(Layer(branches))
+        self.rms_norm = RMSNorm(a.width)
+        self.head = nn.Linear(a.width, a.vocab, bias=False)
+        for name, p in self.named_parameters():
+            if p.dim() >= 2 and not any(part in name for part in ("A_log", "conv", "dt_proj")):
+                nn.init.normal_(p, std=0.02 if "embed" in name else math.sqrt(0.1 / p.shape[-1]))
+
+    def forward(self, tokens, targets):
+        """The cross-entropy and the balance losses, apart."""
+        x = self.embed(tokens)
+        for layer in self.layers:
+            x = layer(x)
+        logits = self.head(self.rms_norm(x)).float()
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten().long())
+        extra = [m.balance for m in self.modules() if isinstance(m, MoE)]
+        return loss, sum(extra) if extra else loss.new_zeros(())
+
+
+def read_safetensors(path):
+    """A dictionary of float32 tensors."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        data = file.read()
+    tensors = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            assert entry["dtype"] == "F32", (name, entry["dtype"])
+            begin, end = entry["data_offsets"]
+            tensors[name] = torch.frombuffer(bytearray(data[begin:end]), dtype=torch.float32).view(entry["shape"])
+    return tensors
+
+
+def load_checkpoint(model, path):
+    """Copies a checkpoint's model.safetensors into `model`; every tensor of either side must find its partner.
+
+    The compiled model keeps matrices as [in, out] and taps as [taps, channels]; PyTorch the other way round.
+    """
+    tensors = read_safetensors(path)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            value = tensors.pop(name)
+            if name.endswith("conv.weight"):
+                value = value.t()[:, None, :]
+            elif p.dim() == 2 and "embed" not in name and "A_log" not in name:
+                value = value.t()
+            assert value.shape == p.shape, (name, tuple(value.shape), tuple(p.shape))
+            p.copy_(value)
+    assert not tensors, f"left over: {sorted(tensors)}"
