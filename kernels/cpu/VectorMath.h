@@ -95,6 +95,10 @@ template <typename X, typename S> MOIRE_INLINE X toElement(S value) {
 /// The smaller of two counts; std::min would be an inline function shared between instruction sets.
 MOIRE_INLINE int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
 
+/// The natural logarithm; std::log would be an inline function shared between instruction sets.
+MOIRE_INLINE float logOf(float x) { return __builtin_logf(x); }
+MOIRE_INLINE double logOf(double x) { return __builtin_log(x); }
+
 /// exp(x) = expScaled(x * expScale<S>): a kernel folds the factor into something it multiplies with anyway.
 template <typename S> inline constexpr S expScale = std::is_same_v<S, float> ? S(1.44269504088896340736) : S(1);
 

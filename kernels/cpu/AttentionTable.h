@@ -1,0 +1,70 @@
+//===- kernels/cpu/AttentionTable.h - attention on each instruction set ------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Arguments of attention as plain structs, and the table of functions that every
+// instruction set fills in.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_KERNELS_CPU_ATTENTIONTABLE_H
+#define MOIRE_KERNELS_CPU_ATTENTIONTABLE_H
+
+#include <cstdint>
+
+namespace moire::cpu {
+
+/// Attention of `queries` rows of each sequence, the first at `position`, over the position + queries keys up to
+/// themselves. moire_attention has position 0; moire_attention_cached batch 1, the caches as k and v, and no lse.
+template <typename X, typename S> struct AttentionArguments {
+  int64_t batch, queries, position, heads, kvHeads, dim;
+  S scale;
+  const X *q;
+  int64_t qStride;
+  const X *k;
+  int64_t kStride;
+  const X *v;
+  int64_t vStride;
+  X *out;
+  int64_t outStride;
+  S *lse;
+};
+
+/// The arguments of moire_attention_backward, with its names and shapes (KernelList.inc).
+template <typename X, typename S> struct AttentionGradientArguments {
+  int64_t batch, time, heads, kvHeads, dim;
+  S scale;
+  const X *q;
+  int64_t qStride;
+  const X *k;
+  int64_t kStride;
+  const X *v;
+  int64_t vStride;
+  const X *out;
+  int64_t outStride;
+  const S *lse;
+  const X *dout;
+  int64_t doutStride;
+  X *dq;
+  int64_t dqStride;
+  X *dk;
+  int64_t dkStride;
+  X *dv;
+  int64_t dvStride;
+};
+
+/// Attention for one element type.
+template <typename X, typename S> struct AttentionFunctions {
+  void (*forward)(const AttentionArguments<X, S> &);
+  void (*backward)(const AttentionGradientArguments<X, S> &);
+  void (*decode)(const AttentionArguments<X, S> &); ///< forward for a handful of queries
+};
+
+/// Attention on one instruction set.
+struct AttentionTable {
+  AttentionFunctions<float, float> f32;
+  AttentionFunctions<double, double> f64;
+  AttentionFunctions<uint16_t, float> bf16;
+};
+
+} // namespace moire::cpu
+#endif // MOIRE_KERNELS_CPU_ATTENTIONTABLE_H
