@@ -107,7 +107,7 @@ Value BlockBuilder::moe(MoeOp op, Value x) {
 
   Value logits = linear(cast(x, full()), own("router.weight"), full());
   auto route = RouteOp::create(b, loc, logits.getType(), type(chosenShape, full()), type(chosenShape, i32), logits,
-                               op.getGateAttr(), op.getRenormalize());
+                               op.getGate(), op.getRenormalize());
   auto rowType = type({rows}, i32);
   auto dispatch = DispatchOp::create(b, loc, type({experts + 1}, i32), rowType, rowType, type(chosenShape, i32),
                                      route.getChosen());
