@@ -58,7 +58,8 @@ static LogicalResult verifyInput(RowwiseOp op, unsigned index) {
            << name << " to give dimensions, dimensions plus constants, or constants, got " << mapAttr;
   ArrayRef<int64_t> shape = shapeOf(input);
   if (map.getNumResults() > shape.size())
-    return op.emitOpError("expects a map of at most ") << shape.size() << " results for " << name << ", got " << mapAttr;
+    return op.emitOpError("expects a map of at most ")
+           << shape.size() << " results for " << name << ", got " << mapAttr;
   Type row = RankedTensorType::get(shape.drop_front(map.getNumResults()), elementOf(input));
   if (argument != row)
     return op.emitOpError("expects the row of ") << name << " as " << row << ", got a block argument of " << argument;

@@ -16,29 +16,47 @@ include "dialect/IR/MoireEnums.td"
 include "dialect/IR/MoireInterfaces.td"
 include "dialect/IR/RoutingOps.td"
 
-def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments, DeclareOpInterfaceMethods<CostedOpInterface>,
+def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments, Costed,
                                          DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
   let summary = "One kernel that computes row by row";
   let description = [{
     Runs its body once per index (d0, .., dk) of `domain`. A block argument is one row of the corresponding input: its
-    map gives, from the domain index, the leading index of the input, the remaining dimensions are the row (the whole input when
-    the map has no results and the argument has the input's shape). Map results are `di`, `di + constant`, or a constant; a row outside the
-    input reads as zeros (a convolution's padding). The body holds row ops (RowOpInterface) on rank 0 and 1 values (an input taken
-    whole may have any rank) and ends in `moire.yield`, one value per result. Result i is the yielded rows stacked over the
-    domain, `tensor<domain.. x row>`, or with `summed[i]` their sum over the whole domain, in full precision and in a fixed order.
+    map gives, from the domain index, the leading index of the input, the remaining dimensions are the row (the whole
+    input when
+    the map has no results and the argument has the input's shape). Map results are `di`, `di + constant`, or a
+    constant; a row outside the
+    input reads as zeros (a convolution's padding). The body holds row ops (RowOpInterface) on rank 0 and 1 values (an
+    input taken
+    whole may have any rank) and ends in `moire.yield`, one value per result. Result i is the yielded rows stacked
+    over the
+    domain, `tensor<domain.. x row>`, or with `summed[i]` their sum over the whole domain, in full precision and in a
+    fixed order.
 
-    Before memory is planned inputs and results are tensors; after, inputs and `outs` are buffers and there are no results.
+    Before memory is planned inputs and results are tensors; after, inputs and `outs` are buffers and there are no
+    results.
 
     - (C1) one map and one block argument per input; block argument shape = trailing dimensions of the input
     - (C2) yielded types agree with results (or outs) as said above
     - (C3) domain extents are positive
+
+    Example:
+    ```mlir
+    %y, %rstd, %total = moire.rowwise domain [2, 3] maps [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1)
+        -> ()>] summed [false, false, true] ins(%x, %weight : tensor<2x3x4xbf16>, tensor<4xf32>) {
+    ^bb0(%row: tensor<4xbf16>, %w: tensor<4xf32>):
+      %n, %r = moire.rms_norm %row, %w eps 1.000000e-05 : (tensor<4xbf16>, tensor<4xf32>) -> (tensor<4xbf16>,
+          tensor<f32>)
+      moire.yield %n, %r, %n : tensor<4xbf16>, tensor<f32>, tensor<4xbf16>
+    } -> tensor<2x3x4xbf16>, tensor<2x3xf32>, tensor<4xf32>
+    ```
   }];
   let arguments = (ins DenseI64ArrayAttr:$domain, AffineMapArrayAttr:$maps, DenseBoolArrayAttr:$summed,
                        Variadic<Moire_TensorOrBuffer>:$inputs, Variadic<Moire_Buffer>:$outs);
   let results = (outs Variadic<Moire_AnyTensor>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    `domain` $domain `maps` $maps `summed` $summed (`ins` `(` $inputs^ `:` type($inputs) `)`)? (`outs` `(` $outs^ `:` type($outs) `)`)?
+    `domain` $domain `maps` $maps `summed` $summed (`ins` `(` $inputs^ `:` type($inputs) `)`)?
+    (`outs` `(` $outs^ `:` type($outs) `)`)?
     attr-dict-with-keyword $body (`->` type($outputs)^)?
   }];
   let hasVerifier = 1;
@@ -47,6 +65,7 @@ def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments
     int64_t getDomainSize();
     ::moire::YieldOp getYield();
   }];
+  let hasCanonicalizer = 1;
 }
 
 def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", []> {
@@ -54,11 +73,20 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", []> {
   let description = [{
     `moire.route`, `moire.dispatch` and `moire.expert_load` together, from the router's logits.
     - (C1) as the three ops
+
+    Example:
+    ```mlir
+    %probs, %weights, %chosen, %offsets, %rows, %slots, %position, %load = moire.fused_route softmax_topk
+        %logits renormalize : (tensor<2x3x8xf32>) -> (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>,
+        tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>, tensor<8xf32>)
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$logits, Moire_GateAttr:$gate, UnitAttr:$renormalize);
   let results = (outs Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Moire_Index:$offsets,
                       Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position, Moire_FullTensor:$load);
-  let assemblyFormat = "$gate $logits (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    `` $gate $logits (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
@@ -66,13 +94,22 @@ def Moire_KernelCallOp : Moire_Op<"kernel_call", [AttrSizedOperandSegments]> {
   let summary = "A call of a hand-written kernel on planned memory";
   let description = [{
     Calls the C function `callee` of kernels/include. `signature` has a letter per argument, in order: `b` the next of
-    `buffers` as a pointer to its first element (its offset applied), `0` a null pointer, `i` the next of `integers` as int64_t, `t` the next
-    of `integers` as int32_t, `f` the next of `floats` as float, `d` as double, `p` the next of `scalars` (index values computed at run time, such as a position) as int64_t.
+    `buffers` as a pointer to its first element (its offset applied), `0` a null pointer, `i` the next of `integers`
+    as int64_t, `t` the next
+    of `integers` as int32_t, `f` the next of `floats` as float, `d` as double, `p` the next of `scalars` (index
+    values computed at run time, such as a position) as int64_t.
     Writes what the kernel's contract says it writes.
     - (C1) the letters use up buffers, integers, floats and scalars exactly
+
+    Example:
+    ```mlir
+    moire.kernel_call "moire_example" "bb0iifp" (%x, %y : memref<6x8xf32>, memref<6x8xf32>) at %at {floats =
+        array<f64: 5.000000e-01>, integers = array<i64: 6, 8>}
+    ```
   }];
   let arguments = (ins StrAttr:$callee, StrAttr:$signature, Variadic<Moire_Buffer>:$buffers, Variadic<Index>:$scalars,
-                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$integers, DefaultValuedAttr<DenseF64ArrayAttr, "{}">:$floats);
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$integers,
+                       DefaultValuedAttr<DenseF64ArrayAttr, "{}">:$floats);
   let assemblyFormat = "$callee $signature `(` ($buffers^ `:` type($buffers))? `)` (`at` $scalars^)? attr-dict";
   let hasVerifier = 1;
 }
@@ -84,6 +121,12 @@ def Moire_LaunchOp : Moire_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpI
     (moire_parallel_for). The kernel is a private `func.func` of this module whose first two arguments are `index`.
     - (C1) the kernel exists and its arguments are two indices, then the buffers' types with identity layout offset
     - (C2) count >= 1, grain >= 1
+
+    Example:
+    ```mlir
+    moire.launch @double_rows count 6 grain 2 (%x, %y : memref<6x8xf32>, memref<6x8xf32, strided<[8, 1], offset:
+        48>>)
+    ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, I64Attr:$count, I64Attr:$grain, Variadic<Moire_Buffer>:$buffers);
   let assemblyFormat = "$kernel `count` $count `grain` $grain `(` ($buffers^ `:` type($buffers))? `)` attr-dict";

@@ -52,7 +52,7 @@ LogicalResult LinearOp::verify() {
   if (shapeOf(x).empty()) // linear.C1
     return emitOpError("expects `x` with a last dimension, got ") << x;
   int64_t in = shapeOf(w)[getTranspose() ? 1 : 0], out = shapeOf(w)[getTranspose() ? 0 : 1];
-  if (failed(expectContraction(*this, lastExtent(x), in, getW())) ||                  // linear.C1
+  if (failed(expectContraction(*this, lastExtent(x), in, getW())) ||                // linear.C1
       failed(expectShape(*this, "y", y, withLast(leadingExtents(x), out), getX()))) // linear.C2
     return failure();
   if (getBias() && (failed(expectShape(*this, "bias", getBias().getType(), {out}, getW())) || // linear.C3
@@ -65,8 +65,9 @@ LogicalResult LinearGradWeightOp::verify() {
   Type x = getX().getType(), dy = getDy().getType(), dw = getDw().getType();
   if (shapeOf(x).empty() || shapeOf(dy).empty()) // linear_grad_weight.C1
     return emitOpError("expects operands with a last dimension, got ") << x << " and " << dy;
-  if (failed(expectShape(*this, "dy", dy, withLast(leadingExtents(x), lastExtent(dy)), getX())) || // linear_grad_weight.C1
-      failed(expectShape(*this, "dw", dw, {lastExtent(x), lastExtent(dy)}, getX())))             // linear_grad_weight.C2
+  if (failed(
+          expectShape(*this, "dy", dy, withLast(leadingExtents(x), lastExtent(dy)), getX())) || // linear_grad_weight.C1
+      failed(expectShape(*this, "dw", dw, {lastExtent(x), lastExtent(dy)}, getX())))            // linear_grad_weight.C2
     return failure();
   return expectElement(*this, "dw", dw, fullType(x)); // linear_grad_weight.C2
 }
@@ -100,7 +101,7 @@ LogicalResult GroupedLinearOp::verify() {
 
 LogicalResult GroupedLinearGradWeightOp::verify() {
   Type x = getX().getType(), dy = getDy().getType(), dw = getDw().getType();
-  if (failed(expectRank(*this, "dw", dw, 3)) || // grouped_linear_grad_weight.C2
+  if (failed(expectRank(*this, "dw", dw, 3)) ||                            // grouped_linear_grad_weight.C2
       failed(expectOffsets(*this, getOffsets(), shapeOf(dw)[0], getDw()))) // grouped_linear_grad_weight.C1
     return failure();
   if (failed(expectShape(*this, "dw", dw, {shapeOf(dw)[0], lastExtent(x), lastExtent(dy)}, getX())) ||
@@ -146,9 +147,9 @@ LogicalResult CausalAttentionOp::verify() { // causal_attention.C1
   return expectHeads(*this, getQ(), getK(), getV());
 }
 
-LogicalResult CausalAttentionGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                                      DictionaryAttr, OpaqueProperties, RegionRange,
-                                                      SmallVectorImpl<Type> &types) {
+LogicalResult CausalAttentionGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                                      ValueRange operands, DictionaryAttr, OpaqueProperties,
+                                                      RegionRange, SmallVectorImpl<Type> &types) {
   if (operands.size() != 6)
     return emitOptionalError(location, "expects 6 operands, got ", operands.size());
   for (Value operand : operands.slice(1, 3)) // causal_attention_grad.C2
@@ -280,8 +281,8 @@ LogicalResult SelectiveScanOp::verify() { // selective_scan.C1
   return expectScan(*this, {getU(), getDt(), getA(), getB(), getC(), getD()});
 }
 
-LogicalResult SelectiveScanGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                                    DictionaryAttr, OpaqueProperties, RegionRange,
+LogicalResult SelectiveScanGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                                    ValueRange operands, DictionaryAttr, OpaqueProperties, RegionRange,
                                                     SmallVectorImpl<Type> &types) {
   if (operands.size() != 8)
     return emitOptionalError(location, "expects 8 operands, got ", operands.size());
@@ -317,7 +318,8 @@ LogicalResult StatefulScanOp::verify() {
     return failure();
   ArrayRef<int64_t> u = shapeOf(getU().getType());
   Type state = getState().getType();
-  if (failed(expectShape(*this, "state", state, {u[0], u[2], lastExtent(getA().getType())}, getU()))) // stateful_scan.C1
+  if (failed(
+          expectShape(*this, "state", state, {u[0], u[2], lastExtent(getA().getType())}, getU()))) // stateful_scan.C1
     return failure();
   return expectElement(*this, "state", state, fullType(getU().getType())); // stateful_scan.C1
 }

@@ -26,6 +26,18 @@ def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> 
 
     - (C1) the argument is `tensor<batch x context x i32>`
     - (C2) the returned logits are `tensor<batch x context x vocab>` in full precision
+
+    Example:
+    ```mlir
+    moire.model @plain batch 2 context 3 vocab 16 {
+    ^bb0(%tokens: tensor<2x3xi32>):
+      %h = moire.embed %tokens path "in" {paths = ["in"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>)
+          -> tensor<2x3x8xf32>
+      %out = moire.head %h path "out" {bias = false, paths = ["out"], vocab = 16 : i64} : (tensor<2x3x8xf32>) ->
+          tensor<2x3x16xf32>
+      moire.return %out : tensor<2x3x16xf32>
+    }
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$context_length, I64Attr:$vocab,
                        DefaultValuedStrAttr<StrAttr, "">:$train, DefaultValuedStrAttr<StrAttr, "">:$spec);
@@ -36,7 +48,14 @@ def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> 
 
 def Moire_ReturnOp : Moire_Op<"return", [Pure, Terminator, HasParent<"ModelOp">]> {
   let summary = "Ends a model with its logits";
-  let description = [{ See `moire.model`. }];
+  let description = [{
+    See `moire.model`.
+
+    Example:
+    ```mlir
+    moire.return %logits : tensor<2x3x16xf32>
+    ```
+  }];
   let arguments = (ins Moire_Tensor:$logits);
   let assemblyFormat = "$logits attr-dict `:` type($logits)";
 }
@@ -53,6 +72,12 @@ def Moire_EmbedOp : Moire_BlockOp<"embed"> {
   let description = [{
     `y[b, t, :] = table[tokens[b, t], :]`, table `vocab x width`, normal(0.02).
     - (C1) `shape(y) = shape(tokens) ++ [width]`
+
+    Example:
+    ```mlir
+    %x = moire.embed %tokens path "embed" {paths = ["embed"], vocab = 16 : i64, width = 8 : i64} :
+        (tensor<2x3xi32>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Index:$tokens, I64Attr:$vocab, I64Attr:$width), blockArguments);
   let results = (outs Moire_Tensor:$y);
@@ -65,6 +90,12 @@ def Moire_LearnedPositionsOp : Moire_BlockOp<"learned_positions"> {
   let description = [{
     `y[b, t, :] = table[t, :]`, table `context x width`, normal(0.02); `x` gives the shape only.
     - (C1) `shape(y) = shape(x)`
+
+    Example:
+    ```mlir
+    %p = moire.learned_positions %x path "positions" {paths = ["positions"]} : (tensor<2x3x8xbf16>) ->
+        tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Tensor:$x), blockArguments);
   let results = (outs Moire_Tensor:$y);
@@ -80,10 +111,16 @@ def Moire_NormOp : Moire_BlockOp<"norm"> {
     - (C1) `shape(y) = shape(x)`
     - (C2) eps > 0
     - (C3) rms has no bias
+
+    Example:
+    ```mlir
+    %n = moire.norm rms %h path "layers.#.norm" {bias = false, eps = 1.000000e-05 : f64, paths =
+        ["layers.0.norm", "layers.1.norm"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, Moire_NormKindAttr:$kind, F64Attr:$eps, BoolAttr:$bias), blockArguments);
   let results = (outs Moire_Tensor:$y);
-  let assemblyFormat = "$kind $x `path` $path attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $kind $x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -96,6 +133,13 @@ def Moire_AttentionOp : Moire_BlockOp<"attention"> {
     - (C1) `shape(y) = shape(x)`
     - (C2) kv_heads divides heads
     - (C3) head_dim is even when rope_base is given
+
+    Example:
+    ```mlir
+    %a = moire.attention %n path "layers.#.attn" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads =
+        1 : i64, paths = ["layers.0.attn", "layers.1.attn"], rope_base = 1.000000e+04 : f64} :
+        (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
                         OptionalAttr<F64Attr>:$rope_base, BoolAttr:$bias), blockArguments);
@@ -109,6 +153,12 @@ def Moire_DenseOp : Moire_BlockOp<"dense"> {
   let description = [{
     `y = x W (+ b)`, W `in x width`.
     - (C1) `shape(y) = shape(x)[:-1] ++ [width]`
+
+    Example:
+    ```mlir
+    %d = moire.dense %a path "layers.#.dense" {bias = true, paths = ["layers.0.dense", "layers.1.dense"], width
+        = 8 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$width, BoolAttr:$bias), blockArguments);
   let results = (outs Moire_Tensor:$y);
@@ -122,10 +172,17 @@ def Moire_MlpOp : Moire_BlockOp<"mlp"> {
     `y = act(x W1 (+ b1)) W2 (+ b2)`, act one of relu, relu2, gelu (exact), silu.
     - (C1) `shape(y) = shape(x)`
     - (C2) the activation is relu, relu2, gelu or silu
+
+    Example:
+    ```mlir
+    %m = moire.mlp gelu %d path "layers.#.mlp" {bias = true, hidden = 32 : i64, paths = ["layers.0.mlp",
+        "layers.1.mlp"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden, Moire_UnaryAttr:$activation, BoolAttr:$bias), blockArguments);
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden, Moire_UnaryAttr:$activation, BoolAttr:$bias),
+                       blockArguments);
   let results = (outs Moire_Tensor:$y);
-  let assemblyFormat = "$activation $x `path` $path attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "`` $activation $x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -134,6 +191,12 @@ def Moire_SwigluOp : Moire_BlockOp<"swiglu"> {
   let description = [{
     `y = (silu(x Wg) * (x Wu)) Wd`; Wg and Wu lie side by side in one matrix `width x 2 hidden`.
     - (C1) `shape(y) = shape(x)`
+
+    Example:
+    ```mlir
+    %s = moire.swiglu %m path "layers.#.swiglu" {bias = false, hidden = 24 : i64, paths = ["layers.0.swiglu",
+        "layers.1.swiglu"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden, BoolAttr:$bias), blockArguments);
   let results = (outs Moire_Tensor:$y);
@@ -146,31 +209,49 @@ def Moire_MoeOp : Moire_BlockOp<"moe"> {
   let description = [{
     Router logits `x Wr` in full precision over `experts`; each token goes to its `top_k` experts and gets the sum of
     their outputs times their gates (see `moire.route`). Experts are two-matrix (activation given) or gated
-    (`gated`: silu) layers of `hidden` features without bias. Losses: `balance * experts * sum_e mean_t(p_te) * count_e/tokens`
+    (`gated`: silu) layers of `hidden` features without bias. Losses: `balance * experts * sum_e mean_t(p_te) *
+    count_e/tokens`
     and `z * mean_t logsumexp(logits_t)^2`.
     - (C1) `shape(y) = shape(x)`
     - (C2) 1 <= top_k <= experts
     - (C3) renormalize only with softmax_topk; topk_softmax only with top_k > 1
     - (C4) balance >= 0, z >= 0
     - (C5) gated experts use silu
+
+    Example:
+    ```mlir
+    %e = moire.moe softmax_topk %s activation relu path "layers.#.moe" {balance = 1.000000e-02 : f64, experts =
+        4 : i64, gated = false, hidden = 16 : i64, paths = ["layers.0.moe", "layers.1.moe"], renormalize = true,
+        top_k = 2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$experts, I64Attr:$top_k, I64Attr:$hidden, BoolAttr:$gated,
                         Moire_UnaryAttr:$activation, Moire_GateAttr:$gate, BoolAttr:$renormalize, F64Attr:$balance,
                         F64Attr:$z), blockArguments);
   let results = (outs Moire_Tensor:$y);
-  let assemblyFormat = "$gate $x `path` $path attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    `` $gate $x `activation` `` $activation `path` $path attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
 def Moire_MambaOp : Moire_BlockOp<"mamba"> {
   let summary = "Selective state-space layer (Mamba-1)";
   let description = [{
-    With `D = expand * width`, `N = state`, `R = dt_rank`: `(u, g) = x W_in`; `u = silu(conv(u))`, causal, depthwise, `conv` taps
+    With `D = expand * width`, `N = state`, `R = dt_rank`: `(u, g) = x W_in`; `u = silu(conv(u))`, causal, depthwise,
+    `conv` taps
     with bias; `(r, B, C) = u W_x`; `dt = softplus(r W_dt + b_dt)`; `y = scan(u, dt, -exp(A_log), B, C, D)` in full
     precision (see `moire.selective_scan`); result `(y * silu(g)) W_out`.
     - (C1) `shape(y) = shape(x)`
+
+    Example:
+    ```mlir
+    %r = moire.mamba %e path "layers.#.mamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, paths =
+        ["layers.0.mamba", "layers.1.mamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$state, I64Attr:$conv, I64Attr:$expand, I64Attr:$dt_rank), blockArguments);
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$state, I64Attr:$conv, I64Attr:$expand, I64Attr:$dt_rank),
+                       blockArguments);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -182,8 +263,15 @@ def Moire_HeadOp : Moire_BlockOp<"head"> {
     `y = x W (+ b)` in full precision out; `tied` is the path of an embedding whose transposed table serves as W.
     - (C1) `shape(y) = shape(x)[:-1] ++ [vocab]`, in full precision
     - (C2) `tied` names a `moire.embed` of the same model, with the same vocab and width
+
+    Example:
+    ```mlir
+    %logits = moire.head %y path "head" {bias = false, paths = ["head"], tied = "embed", vocab = 16 : i64} :
+        (tensor<2x3x8xbf16>) -> tensor<2x3x16xf32>
+    ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$vocab, BoolAttr:$bias, OptionalAttr<StrAttr>:$tied), blockArguments);
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$vocab, BoolAttr:$bias, OptionalAttr<StrAttr>:$tied),
+                       blockArguments);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -193,7 +281,8 @@ def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments, 
   let summary = "A loop over layers, at the model and at the tensor level";
   let description = [{
     Runs its body `count` times, in order, or in reverse order when `reverse` is set. Block arguments are: the carried
-    values, then one slice per stacked operand (`slices`, `tensor<count x S>` gives `tensor<S>` of the current iteration). `moire.yield` gives the next
+    values, then one slice per stacked operand (`slices`, `tensor<count x S>` gives `tensor<S>` of the current
+    iteration). `moire.yield` gives the next
     carried values, then what is stacked: `tensor<S>` of iteration i becomes row i of a result `tensor<count x S>`
     (row i also when running in reverse). Values defined above may be used freely.
 
@@ -201,6 +290,16 @@ def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments, 
     - (C2) yielded: types of `carried`, then slices of the remaining results
     - (C3) every slice operand and every stacked result has `count` as its first extent
     - (C4) count >= 1
+
+    Example:
+    ```mlir
+    %y, %products = moire.repeat 4 reverse carried(%x = %a : tensor<8xf32>) slices(%w = %ws : tensor<4x8xf32>)
+        -> (tensor<8xf32>, tensor<4x8xf32>) {
+      %p = moire.binary mul %x, %w : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+      %s = moire.binary add %p, %a : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+      moire.yield %s, %p : tensor<8xf32>, tensor<8xf32>
+    }
+    ```
   }];
   let arguments = (ins I64Attr:$count, Variadic<Moire_AnyTensor>:$carried, Variadic<Moire_AnyTensor>:$slices,
                        UnitAttr:$reverse);
@@ -213,15 +312,27 @@ def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments, 
     unsigned getNumStacked() { return getNumResults() - getNumCarried(); }
     ::mlir::ResultRange getCarriedResults() { return getResults().take_front(getNumCarried()); }
     ::mlir::ResultRange getStackedResults() { return getResults().drop_front(getNumCarried()); }
-    ::mlir::Block::BlockArgListType getCarriedArgs() { return getBody().front().getArguments().take_front(getNumCarried()); }
-    ::mlir::Block::BlockArgListType getSliceArgs() { return getBody().front().getArguments().drop_front(getNumCarried()); }
+    ::mlir::Block::BlockArgListType getCarriedArgs() {
+      return getBody().front().getArguments().take_front(getNumCarried());
+    }
+    ::mlir::Block::BlockArgListType getSliceArgs() {
+      return getBody().front().getArguments().drop_front(getNumCarried());
+    }
     ::moire::YieldOp getYield();
   }];
+  let hasCanonicalizer = 1;
 }
 
 def Moire_YieldOp : Moire_Op<"yield", [Pure, Terminator, ParentOneOf<["RepeatOp", "RowwiseOp"]>]> {
   let summary = "Ends the body of a loop or of a row kernel";
-  let description = [{ See `moire.repeat` and `moire.rowwise`. }];
+  let description = [{
+    See `moire.repeat` and `moire.rowwise`.
+
+    Example:
+    ```mlir
+    moire.yield %n, %r, %n : tensor<4xbf16>, tensor<f32>, tensor<4xbf16>
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }

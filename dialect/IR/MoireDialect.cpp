@@ -7,10 +7,10 @@
 // positions, reverse rules) has its own files, so that editing one of them does not compile this one again.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include "dialect/IR/MoireDialect.cpp.inc"
 #include "dialect/IR/MoireEnums.cpp.inc"

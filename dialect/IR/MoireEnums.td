@@ -16,7 +16,7 @@ class Moire_Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32
   let genSpecializedAttr = 0;
 }
 class Moire_EnumAttr<EnumInfo info, string mnemonic> : EnumAttr<Moire_Dialect, info, mnemonic> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "$value"; // prints its own space: ops write "`` $kind"
 }
 
 def Moire_Unary : Moire_Enum<"Unary", "pointwise functions of one operand", [

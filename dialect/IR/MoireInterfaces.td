@@ -18,8 +18,9 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   let methods = [
     InterfaceMethod<[{
       Builds the vector-Jacobian product. `scope.cotangent(result)` gives the cotangent of a result, or null when it
-      is zero; `scope.wanted(operand)` says whether the operand's is asked for; `scope.accumulate(operand, gradient)` hands
-      it over. Cotangents have the type of the value they belong to, except that those of parameters are full precision.
+      is zero; `scope.wanted(operand)` says whether the operand's is asked for; `scope.accumulate(operand, gradient)`
+      hands it over. Cotangents have the type of the value they belong to, except that those of parameters are full
+      precision.
       Called only when at least one result has a cotangent and at least one operand's is wanted.
     }], "::llvm::LogicalResult", "buildReverse", (ins "::mlir::OpBuilder &":$builder, "::moire::ReverseScope &":$scope)>
   ];
@@ -49,12 +50,14 @@ def PositionalOpInterface : OpInterface<"PositionalOpInterface"> {
 def RowOpInterface : OpInterface<"RowOpInterface"> {
   let cppNamespace = "::moire";
   let description = [{
-    An op that works row by row: every result row depends on the operand rows with the same leading index (and on operands
-    taken whole or broadcast). Such ops can live inside `moire.rowwise` at the rank of one row.
+    An op that works row by row: every result row depends on the operand rows with the same leading index (and on
+    operands taken whole or broadcast). Such ops can live inside `moire.rowwise` at the rank of one row.
   }];
   let methods = [
-    InterfaceMethod<"Rank of one row of an operand: 1 for features, 0 for a scalar per row; -1 for an operand that every row reads whole.",
-                    "int64_t", "getOperandRowRank", (ins "unsigned":$operand)>,
+    InterfaceMethod<[{
+      Rank of one row of an operand: 1 for features, 0 for a scalar per row; -1 for an operand that every row
+      reads whole.
+    }], "int64_t", "getOperandRowRank", (ins "unsigned":$operand)>,
     InterfaceMethod<"Rank of one row of a result.", "int64_t", "getResultRowRank", (ins "unsigned":$result)>,
     InterfaceMethod<"Whether a result is summed over all rows instead of being one row per row.",
                     "bool", "isResultSummed", (ins "unsigned":$result), "", "return false;">,
@@ -64,5 +67,14 @@ def RowOpInterface : OpInterface<"RowOpInterface"> {
     }], "bool", "worksRowByRow", (ins), "", "return true;">
   ];
 }
+
+/// Short names for the traits that most ops have.
+defvar Differentiable = DeclareOpInterfaceMethods<DifferentiableOpInterface>;
+defvar Costed = DeclareOpInterfaceMethods<CostedOpInterface>;
+defvar Positional = DeclareOpInterfaceMethods<PositionalOpInterface>;
+defvar Rows = DeclareOpInterfaceMethods<RowOpInterface>;
+defvar SummedRows = DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed"]>;
+defvar SomeRows = DeclareOpInterfaceMethods<RowOpInterface, ["worksRowByRow"]>;
+defvar SummedSomeRows = DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed", "worksRowByRow"]>;
 
 #endif

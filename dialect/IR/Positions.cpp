@@ -3,12 +3,12 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What causality and isolation are proved from. A stream is [batch, time, ..]: batch is dimension 0 and time dimension 1
-// of everything of rank 3 and more, and of integer arrays of rank 2 (tokens, targets). Merging the two into rows, as
+// What causality and isolation are proved from. A stream is [batch, time, ..]: batch is dimension 0 and time dimension
+// 1 of everything of rank 3 and more, and of integer arrays of rank 2 (tokens, targets). Merging the two into rows, as
 // routing does, keeps them apart: a row belongs to one token, and sorting rows by expert moves rows but mixes none. So
-// gather_rows, grouped_linear and combine count as Same: a row that leaves through `rows` comes back through `position`.
-// Parameters have no positions; a product depends on its matrix in no way (None) when the matrix comes from parameters
-// alone, in every way (All) when it is computed from anything else.
+// gather_rows, grouped_linear and combine count as Same: a row that leaves through `rows` comes back through
+// `position`. Parameters have no positions; a product depends on its matrix in no way (None) when the matrix comes from
+// parameters alone, in every way (All) when it is computed from anything else.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
 #include "dialect/IR/TypeUtils.h"

@@ -72,12 +72,12 @@ ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
 
   properties.operandSegmentSizes = {static_cast<int32_t>(carried.operands.size()),
                                     static_cast<int32_t>(slices.operands.size())};
-  return failure(
-      parser.resolveOperands(carried.operands, carried.types, parser.getNameLoc(), result.operands) ||
-      parser.resolveOperands(slices.operands, slices.types, parser.getNameLoc(), result.operands));
+  return failure(parser.resolveOperands(carried.operands, carried.types, parser.getNameLoc(), result.operands) ||
+                 parser.resolveOperands(slices.operands, slices.types, parser.getNameLoc(), result.operands));
 }
 
-static void printBindings(OpAsmPrinter &p, StringRef keyword, Block::BlockArgListType arguments, OperandRange operands) {
+static void printBindings(OpAsmPrinter &p, StringRef keyword, Block::BlockArgListType arguments,
+                          OperandRange operands) {
   if (operands.empty())
     return;
   p << ' ' << keyword << '(';
@@ -134,13 +134,14 @@ LogicalResult RepeatOp::verify() {
     expected.push_back(sliceType(cast<RankedTensorType>(slice.getType())));
   Block &body = getBody().front();
   if (body.getArgumentTypes() != TypeRange(expected)) // repeat.C1
-    return emitOpError("expects block arguments of types (") << expected << "), got (" << body.getArgumentTypes() << ")";
+    return emitOpError("expects block arguments of types (")
+           << expected << "), got (" << body.getArgumentTypes() << ")";
 
   expected.assign(getCarried().getTypes().begin(), getCarried().getTypes().end());
   for (auto [index, type] : llvm::enumerate(expected)) // repeat.C2
     if (getResult(index).getType() != type)
-      return emitOpError("expects result #") << index << " to have the carried type " << type << ", got "
-                                             << getResult(index).getType();
+      return emitOpError("expects result #")
+             << index << " to have the carried type " << type << ", got " << getResult(index).getType();
   for (Value stacked : getStackedResults())
     expected.push_back(sliceType(cast<RankedTensorType>(stacked.getType())));
   auto yield = dyn_cast<YieldOp>(body.getTerminator());

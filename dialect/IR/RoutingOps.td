@@ -14,17 +14,27 @@ include "dialect/IR/MoireEnums.td"
 include "dialect/IR/MoireInterfaces.td"
 include "dialect/IR/PointwiseOps.td"
 
-def Moire_RouteOp : Moire_TensorOp<"route", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Moire_RouteOp : Moire_TensorOp<"route", [Differentiable]> {
   let summary = "Choice of experts by tokens";
   let description = [{
-    Logits `[tokens.., experts]`. `probs` is their softmax. `softmax_topk`: weights are the top_k largest probabilities, divided by their sum with `renormalize`; `topk_softmax`: the softmax of the top_k largest logits. Ties go to the lower expert; `chosen` lists experts from best to worst.
+    Logits `[tokens.., experts]`. `probs` is their softmax. `softmax_topk`: weights are the top_k largest
+    probabilities, divided by their sum with `renormalize`; `topk_softmax`: the softmax of the top_k largest logits.
+    Ties go to the lower expert; `chosen` lists experts from best to worst.
     - (C1) 1 <= top_k <= experts, where top_k = dim(weights, -1)
     - (C2) weights and chosen are `[tokens.., top_k]`, probs like logits
     - (C3) renormalize only with softmax_topk
+
+    Example:
+    ```mlir
+    %probs, %weights, %chosen = moire.route softmax_topk %logits renormalize : (tensor<2x3x8xf32>) ->
+        (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>)
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$logits, Moire_GateAttr:$gate, UnitAttr:$renormalize);
   let results = (outs Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen);
-  let assemblyFormat = "$gate $logits (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    `` $gate $logits (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
@@ -33,18 +43,36 @@ def Moire_RouteGradOp : Moire_TensorOp<"route_grad", [AttrSizedOperandSegments]>
   let description = [{
     The choice itself is constant; gradients flow through probabilities and weights.
     - (C1) as route, with dlogits in the place of the logits; dweights and dprobs have the types of weights and probs
+
+    Example:
+    ```mlir
+    %dlogits = moire.route_grad softmax_topk %probs, %weights, %chosen dweights %dweights dprobs %dprobs :
+        (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>, tensor<6x2xf32>, tensor<6x8xf32>) -> tensor<6x8xf32>
+    ```
   }];
-  let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Optional<Moire_FullTensor>:$dweights, Optional<Moire_FullTensor>:$dprobs, Moire_GateAttr:$gate, UnitAttr:$renormalize);
+  let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen,
+                       Optional<Moire_FullTensor>:$dweights, Optional<Moire_FullTensor>:$dprobs, Moire_GateAttr:$gate,
+                       UnitAttr:$renormalize);
   let results = (outs Moire_FullTensor:$dlogits);
-  let assemblyFormat = "$gate $probs `,` $weights `,` $chosen (`dweights` $dweights^)? (`dprobs` $dprobs^)? (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    `` $gate $probs `,` $weights `,` $chosen (`dweights` $dweights^)? (`dprobs` $dprobs^)? (`renormalize`
+    $renormalize^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
 def Moire_DispatchOp : Moire_TensorOp<"dispatch", []> {
   let summary = "Sorting of assignments by expert";
   let description = [{
-    A stable sort of the `tokens * top_k` assignments: `offsets[experts + 1]`, the token of every sorted row, the assignment of every sorted row, and the sorted row of every assignment `[tokens.., top_k]`.
+    A stable sort of the `tokens * top_k` assignments: `offsets[experts + 1]`, the token of every sorted row, the
+    assignment of every sorted row, and the sorted row of every assignment `[tokens.., top_k]`.
     - (C1) extents agree; experts = dim(offsets, 0) - 1
+
+    Example:
+    ```mlir
+    %offsets, %rows, %slots, %position = moire.dispatch %chosen : (tensor<2x3x2xi32>) -> (tensor<9xi32>,
+        tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+    ```
   }];
   let arguments = (ins Moire_Index:$chosen);
   let results = (outs Moire_Index:$offsets, Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position);
@@ -52,12 +80,18 @@ def Moire_DispatchOp : Moire_TensorOp<"dispatch", []> {
   let hasVerifier = 1;
 }
 
-def Moire_GatherRowsOp : Moire_TensorOp<"gather_rows", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Moire_GatherRowsOp : Moire_TensorOp<"gather_rows", [Differentiable]> {
   let summary = "Tokens in the order of experts";
   let description = [{
     `y[r, :] = x[rows[r], :]`, leading extents of x flattened. `position` is there for the reverse.
     - (C1) `shape(y) = [dim(rows, 0), dim(x, -1)]`, element type of x
     - (C2) position has one entry per row
+
+    Example:
+    ```mlir
+    %y = moire.gather_rows %x, %rows, %position : (tensor<2x3x4xbf16>, tensor<12xi32>, tensor<2x3x2xi32>) ->
+        tensor<12x4xbf16>
+    ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_Index:$rows, Moire_Index:$position);
   let results = (outs Moire_Tensor:$y);
@@ -69,7 +103,13 @@ def Moire_GatherRowsGradOp : Moire_TensorOp<"gather_rows_grad", []> {
   let summary = "Reverse of the gather";
   let description = [{
     `dx[t, :] = sum_j dy[position[t, j], :]`, j ascending.
-    - (C1) `dim(dx, -1) = dim(dy, -1)`, leading extents of dx and position agree but for top_k; dy has a row per assignment
+    - (C1) `dim(dx, -1) = dim(dy, -1)`, leading extents of dx and position agree but for top_k; dy has a row per
+      assignment
+
+    Example:
+    ```mlir
+    %dx = moire.gather_rows_grad %dy, %position : (tensor<12x4xf32>, tensor<2x3x2xi32>) -> tensor<2x3x4xf32>
+    ```
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Index:$position);
   let results = (outs Moire_Tensor:$dx);
@@ -77,11 +117,18 @@ def Moire_GatherRowsGradOp : Moire_TensorOp<"gather_rows_grad", []> {
   let hasVerifier = 1;
 }
 
-def Moire_CombineOp : Moire_TensorOp<"combine", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Moire_CombineOp : Moire_TensorOp<"combine", [Differentiable]> {
   let summary = "Weighted sum of a token's expert outputs";
   let description = [{
     `y[t, :] = sum_j weights[t, j] x[position[t, j], :]`.
-    - (C1) shapes of weights and position agree; x has a row per assignment; `shape(y) = shape(position)[:-1] ++ [dim(x, -1)]`, element type of x
+    - (C1) shapes of weights and position agree; x has a row per assignment; `shape(y) = shape(position)[:-1] ++
+      [dim(x, -1)]`, element type of x
+
+    Example:
+    ```mlir
+    %y = moire.combine %x, %weights, %position : (tensor<12x4xbf16>, tensor<2x3x2xf32>, tensor<2x3x2xi32>) ->
+        tensor<2x3x4xbf16>
+    ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weights, Moire_Index:$position);
   let results = (outs Moire_Tensor:$y);
@@ -95,6 +142,12 @@ def Moire_CombineGradOp : Moire_TensorOp<"combine_grad", []> {
     `dx[position[t, j], :] = weights[t, j] dy[t, :]`, `dweights[t, j] = <dy[t], x[position[t, j]]>`.
     - (C1) as combine
     - (C2) `type(dx) = type(x)`, `type(dweights) = type(weights)`
+
+    Example:
+    ```mlir
+    %dx, %dweights = moire.combine_grad %dy, %x, %weights, %position : (tensor<2x3x4xf32>, tensor<12x4xf32>,
+        tensor<2x3x2xf32>, tensor<2x3x2xi32>) -> (tensor<12x4xf32>, tensor<2x3x2xf32>)
+    ```
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weights, Moire_Index:$position);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweights);
@@ -107,6 +160,11 @@ def Moire_ExpertLoadOp : Moire_TensorOp<"expert_load", []> {
   let description = [{
     `y[e] = (offsets[e+1] - offsets[e]) / offsets[experts]`; no gradient flows through it.
     - (C1) `dim(y, 0) = dim(offsets, 0) - 1`
+
+    Example:
+    ```mlir
+    %y = moire.expert_load %offsets : (tensor<9xi32>) -> tensor<8xf32>
+    ```
   }];
   let arguments = (ins Moire_Index:$offsets);
   let results = (outs Moire_FullTensor:$y);
@@ -114,11 +172,18 @@ def Moire_ExpertLoadOp : Moire_TensorOp<"expert_load", []> {
   let hasVerifier = 1;
 }
 
-def Moire_BalanceLossOp : Moire_TensorOp<"balance_loss", [DeclareOpInterfaceMethods<DifferentiableOpInterface>]> {
+def Moire_BalanceLossOp : Moire_TensorOp<"balance_loss", [Differentiable]> {
   let summary = "Load-balancing loss of Switch";
   let description = [{
-    `loss = factor * sum_e mean_t(probs[t, e]) * load[e]`; the block sets `factor = coefficient * experts * top_k`, so that counts over tokens enter as published. Load is constant for the gradient.
+    `loss = factor * sum_e mean_t(probs[t, e]) * load[e]`; the block sets `factor = coefficient * experts * top_k`, so
+    that counts over tokens enter as published. Load is constant for the gradient.
     - (C1) `shape(load) = [dim(probs, -1)]`, loss is a scalar, all of one element type
+
+    Example:
+    ```mlir
+    %loss = moire.balance_loss %probs, %load factor 1.600000e-01 : (tensor<2x3x8xf32>, tensor<8xf32>) ->
+        tensor<f32>
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$probs, Moire_FullTensor:$load, F64Attr:$factor);
   let results = (outs Moire_FullTensor:$loss);
@@ -131,6 +196,12 @@ def Moire_BalanceLossGradOp : Moire_TensorOp<"balance_loss_grad", []> {
   let description = [{
     `dprobs[t, e] = dloss * factor * load[e] / tokens`.
     - (C1) as balance_loss
+
+    Example:
+    ```mlir
+    %dprobs = moire.balance_loss_grad %dloss, %load factor 1.600000e-01 : (tensor<f32>, tensor<8xf32>) ->
+        tensor<2x3x8xf32>
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$dloss, Moire_FullTensor:$load, F64Attr:$factor);
   let results = (outs Moire_FullTensor:$dprobs);

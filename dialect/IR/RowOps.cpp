@@ -62,12 +62,11 @@ static LogicalResult expectPositive(Operation *op, StringRef name, const APFloat
 //===----------------------------------------------------------------------===//
 
 LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                          DictionaryAttr, OpaqueProperties, RegionRange,
-                                          SmallVectorImpl<Type> &types) {
+                                          DictionaryAttr, OpaqueProperties, RegionRange, SmallVectorImpl<Type> &types) {
   if (failed(expectOperands(operands, 2, location)))
     return failure();
   Type x = operands[0].getType();
-  types.push_back(x);                           // rms_norm.C3
+  types.push_back(x);                            // rms_norm.C3
   return inferAs(types, perRow(x), location, x); // rms_norm.C3
 }
 
@@ -143,8 +142,7 @@ LogicalResult LayerNormGradOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult LookupOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                         DictionaryAttr, OpaqueProperties, RegionRange,
-                                         SmallVectorImpl<Type> &types) {
+                                         DictionaryAttr, OpaqueProperties, RegionRange, SmallVectorImpl<Type> &types) {
   if (failed(expectOperands(operands, 2, location)))
     return failure();
   auto index = dyn_cast<RankedTensorType>(operands[0].getType());
@@ -219,8 +217,7 @@ LogicalResult CrossEntropyGradOp::verify() {
 }
 
 LogicalResult ZLossOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                        DictionaryAttr, OpaqueProperties, RegionRange,
-                                        SmallVectorImpl<Type> &types) {
+                                        DictionaryAttr, OpaqueProperties, RegionRange, SmallVectorImpl<Type> &types) {
   if (failed(expectOperands(operands, 1, location)))
     return failure();
   Type logits = operands[0].getType();

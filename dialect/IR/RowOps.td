@@ -14,13 +14,19 @@ include "dialect/IR/MoireEnums.td"
 include "dialect/IR/MoireInterfaces.td"
 include "dialect/IR/PointwiseOps.td"
 
-def Moire_RmsNormOp : Moire_TensorOp<"rms_norm", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_RmsNormOp : Moire_TensorOp<"rms_norm", [Differentiable, Rows, InferTypes]> {
   let summary = "RMSNorm over the last dimension";
   let description = [{
     `rstd = 1 / sqrt(mean(x^2) + eps)`, `y = x * rstd * weight`; rstd in full precision.
     - (C1) `shape(weight) = [dim(x, -1)]`, in the full precision of x
     - (C2) eps > 0
     - (C3) `type(y) = type(x)`, `shape(rstd) = shape(x)[:-1]`
+
+    Example:
+    ```mlir
+    %y, %rstd = moire.rms_norm %x, %weight eps 1.000000e-05 : (tensor<2x3x8xbf16>, tensor<8xf32>) ->
+        (tensor<2x3x8xbf16>, tensor<2x3xf32>)
+    ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weight, F64Attr:$eps);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$rstd);
@@ -28,12 +34,18 @@ def Moire_RmsNormOp : Moire_TensorOp<"rms_norm", [DeclareOpInterfaceMethods<Diff
   let hasVerifier = 1;
 }
 
-def Moire_RmsNormGradOp : Moire_TensorOp<"rms_norm_grad", [DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed"]>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_RmsNormGradOp : Moire_TensorOp<"rms_norm_grad", [SummedRows, InferTypes]> {
   let summary = "Reverse of RMSNorm";
   let description = [{
     With `xh = x rstd`, `g = dy weight`: `dx = rstd (g - xh mean(g xh))`; `dweight = sum over rows of dy xh`.
     - (C1) weight and rstd as in rms_norm; type(dy) = type(x)
     - (C2) `type(dx) = type(x)`, `type(dweight) = type(weight)`
+
+    Example:
+    ```mlir
+    %dx, %dweight = moire.rms_norm_grad %dy, %x, %weight, %rstd : (tensor<2x3x8xf32>, tensor<2x3x8xf32>,
+        tensor<8xf32>, tensor<2x3xf32>) -> (tensor<2x3x8xf32>, tensor<8xf32>)
+    ```
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$rstd);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweight);
@@ -41,13 +53,19 @@ def Moire_RmsNormGradOp : Moire_TensorOp<"rms_norm_grad", [DeclareOpInterfaceMet
   let hasVerifier = 1;
 }
 
-def Moire_LayerNormOp : Moire_TensorOp<"layer_norm", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_LayerNormOp : Moire_TensorOp<"layer_norm", [Differentiable, Rows, InferTypes]> {
   let summary = "LayerNorm over the last dimension";
   let description = [{
     `y = (x - mean) rstd weight + bias`, `rstd = 1 / sqrt(var + eps)`, biased variance; statistics in full precision.
     - (C1) `shape(weight) = shape(bias) = [dim(x, -1)]`, in the full precision of x
     - (C2) eps > 0
     - (C3) `type(y) = type(x)`, `shape(mean) = shape(rstd) = shape(x)[:-1]`
+
+    Example:
+    ```mlir
+    %y, %mean, %rstd = moire.layer_norm %x, %weight, %bias eps 1.000000e-05 : (tensor<6x8xf32>, tensor<8xf32>,
+        tensor<8xf32>) -> (tensor<6x8xf32>, tensor<6xf32>, tensor<6xf32>)
+    ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$bias, F64Attr:$eps);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$mean, Moire_FullTensor:$rstd);
@@ -55,25 +73,39 @@ def Moire_LayerNormOp : Moire_TensorOp<"layer_norm", [DeclareOpInterfaceMethods<
   let hasVerifier = 1;
 }
 
-def Moire_LayerNormGradOp : Moire_TensorOp<"layer_norm_grad", [DeclareOpInterfaceMethods<RowOpInterface, ["isResultSummed"]>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_LayerNormGradOp : Moire_TensorOp<"layer_norm_grad", [SummedRows, InferTypes]> {
   let summary = "Reverse of LayerNorm";
   let description = [{
-    With `xh = (x - mean) rstd`, `g = dy weight`: `dx = rstd (g - mean(g) - xh mean(g xh))`; `dweight = sum dy xh`, `dbias = sum dy`.
+    With `xh = (x - mean) rstd`, `g = dy weight`: `dx = rstd (g - mean(g) - xh mean(g xh))`; `dweight = sum dy xh`,
+    `dbias = sum dy`.
     - (C1) weight, mean and rstd as in layer_norm; type(dy) = type(x)
     - (C2) `type(dx) = type(x)`, `type(dweight) = type(dbias) = type(weight)`
+
+    Example:
+    ```mlir
+    %dx, %dweight, %dbias = moire.layer_norm_grad %dy, %x, %weight, %mean, %rstd : (tensor<6x8xf32>,
+        tensor<6x8xf32>, tensor<8xf32>, tensor<6xf32>, tensor<6xf32>) -> (tensor<6x8xf32>, tensor<8xf32>,
+        tensor<8xf32>)
+    ```
   }];
-  let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$mean, Moire_FullTensor:$rstd);
+  let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$weight, Moire_FullTensor:$mean,
+                       Moire_FullTensor:$rstd);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$dweight, Moire_FullTensor:$dbias);
   let assemblyFormat = "$dy `,` $x `,` $weight `,` $mean `,` $rstd attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Moire_LookupOp : Moire_TensorOp<"lookup", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_LookupOp : Moire_TensorOp<"lookup", [Differentiable, Rows, InferTypes]> {
   let summary = "Rows of a table by number";
   let description = [{
     `y[i.., :] = table[index[i..], :]`. Numbers are in range by contract of the caller.
     - (C1) table has rank 2
     - (C2) `shape(y) = shape(index) ++ [dim(table, 1)]`, element type of the table
+
+    Example:
+    ```mlir
+    %y = moire.lookup %index, %table : (tensor<2x3xi32>, tensor<16x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
   }];
   let arguments = (ins Moire_Index:$index, Moire_Tensor:$table);
   let results = (outs Moire_Tensor:$y);
@@ -85,6 +117,11 @@ def Moire_LookupGradOp : Moire_TensorOp<"lookup_grad", []> {
   let description = [{
     `dtable[v, :] = sum over i with index[i] = v of dy[i, :]`, i ascending, in full precision.
     - (C1) shapes as lookup; dtable is f64 when dy is, else f32
+
+    Example:
+    ```mlir
+    %dtable = moire.lookup_grad %index, %dy : (tensor<2x3xi32>, tensor<2x3x8xbf16>) -> tensor<16x8xf32>
+    ```
   }];
   let arguments = (ins Moire_Index:$index, Moire_Tensor:$dy);
   let results = (outs Moire_FullTensor:$dtable);
@@ -95,9 +132,15 @@ def Moire_LookupGradOp : Moire_TensorOp<"lookup_grad", []> {
 def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
   let summary = "Cosines and sines of rotary positions";
   let description = [{
-    `cos[t, i] = cos(t / base^(2i/dim))` for i < dim/2, and sin likewise; computed at compile time in double and rounded once. `dim = 2 dim(cos, 1)`.
+    `cos[t, i] = cos(t / base^(2i/dim))` for i < dim/2, and sin likewise; computed at compile time in double and
+    rounded once. `dim = 2 dim(cos, 1)`.
     - (C1) both results are rank 2 and of one type
     - (C2) base > 0
+
+    Example:
+    ```mlir
+    %cos, %sin = moire.rotary_table 1.000000e+04 : tensor<64x4xf32>, tensor<64x4xf32>
+    ```
   }];
   let arguments = (ins F64Attr:$base);
   let results = (outs Moire_FullTensor:$cos, Moire_FullTensor:$sin);
@@ -105,13 +148,20 @@ def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
   let hasVerifier = 1;
 }
 
-def Moire_RopeOp : Moire_TensorOp<"rope", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, AllTypesMatch<["x", "y"]> /*rope.C3*/]> {
+def Moire_RopeOp : Moire_TensorOp<"rope", [Differentiable, Rows, AllTypesMatch<["x", "y"]> /*rope.C3*/]> {
   let summary = "Rotation of feature pairs by position";
   let description = [{
-    x is `[batch, time, heads, dim]`, tables `[time, dim/2]`. With halves (a, b) of the last dimension: `y = (a cos - b sin, b cos + a sin)`; with `inverse` the angle is negated.
+    x is `[batch, time, heads, dim]`, tables `[time, dim/2]`. With halves (a, b) of the last dimension: `y = (a cos -
+    b sin, b cos + a sin)`; with `inverse` the angle is negated.
     - (C1) x has rank 4 (or 1 inside a row kernel), dim even
     - (C2) tables are `[time, dim/2]` (or `[dim/2]`), in the full precision of x
     - (C3) `type(y) = type(x)`
+
+    Example:
+    ```mlir
+    %y = moire.rope %x, %cos, %sin : (tensor<2x64x3x8xbf16>, tensor<64x4xf32>, tensor<64x4xf32>) ->
+        tensor<2x64x3x8xbf16>
+    ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$cos, Moire_FullTensor:$sin, UnitAttr:$inverse);
   let results = (outs Moire_Tensor:$y);
@@ -119,33 +169,47 @@ def Moire_RopeOp : Moire_TensorOp<"rope", [DeclareOpInterfaceMethods<Differentia
   let hasVerifier = 1;
 }
 
-def Moire_SoftmaxOp : Moire_TensorOp<"softmax", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, SameOperandsAndResultType]> {
+def Moire_SoftmaxOp : Moire_TensorOp<"softmax", [Differentiable, Rows, SameOperandsAndResultType]> {
   let summary = "Softmax over the last dimension";
   let description = [{
     `y = exp(x - max x) / sum exp(x - max x)`.
+
+    Example:
+    ```mlir
+    %y = moire.softmax %x : tensor<6x8xf32>
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$x);
   let results = (outs Moire_FullTensor:$y);
   let assemblyFormat = "$x attr-dict `:` type($y)";
-
 }
 
-def Moire_SoftmaxGradOp : Moire_TensorOp<"softmax_grad", [DeclareOpInterfaceMethods<RowOpInterface>, SameOperandsAndResultType]> {
+def Moire_SoftmaxGradOp : Moire_TensorOp<"softmax_grad", [Rows, SameOperandsAndResultType]> {
   let summary = "Reverse of softmax";
   let description = [{
     `dx = y (dy - sum(dy y))`.
+
+    Example:
+    ```mlir
+    %dx = moire.softmax_grad %y, %dy : tensor<6x8xf32>
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$y, Moire_FullTensor:$dy);
   let results = (outs Moire_FullTensor:$dx);
   let assemblyFormat = "$y `,` $dy attr-dict `:` type($dx)";
-
 }
 
-def Moire_CrossEntropyOp : Moire_TensorOp<"cross_entropy", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_CrossEntropyOp : Moire_TensorOp<"cross_entropy", [Differentiable, Rows, InferTypes]> {
   let summary = "Negative log-likelihood of the targets";
   let description = [{
     Per position: `lse = logsumexp(logits)`, `nll = lse - logits[target]`; a target below 0 gives nll = 0.
     - (C1) `shape(targets) = shape(logits)[:-1] = shape(nll) = shape(lse)`
+
+    Example:
+    ```mlir
+    %nll, %lse = moire.cross_entropy %logits, %targets : (tensor<2x3x16xf32>, tensor<2x3xi32>) ->
+        (tensor<2x3xf32>, tensor<2x3xf32>)
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$logits, Moire_Index:$targets);
   let results = (outs Moire_FullTensor:$nll, Moire_FullTensor:$lse);
@@ -153,11 +217,18 @@ def Moire_CrossEntropyOp : Moire_TensorOp<"cross_entropy", [DeclareOpInterfaceMe
   let hasVerifier = 1;
 }
 
-def Moire_CrossEntropyGradOp : Moire_TensorOp<"cross_entropy_grad", [DeclareOpInterfaceMethods<RowOpInterface>]> {
+def Moire_CrossEntropyGradOp : Moire_TensorOp<"cross_entropy_grad", [Rows]> {
   let summary = "Reverse of cross-entropy";
   let description = [{
-    `dlogits = dnll (exp(logits - lse) - onehot(target))`, zero where the target is below 0. The result may be narrower than the logits.
+    `dlogits = dnll (exp(logits - lse) - onehot(target))`, zero where the target is below 0. The result may be
+    narrower than the logits.
     - (C1) shapes as cross_entropy
+
+    Example:
+    ```mlir
+    %dlogits = moire.cross_entropy_grad %logits, %targets, %lse, %dnll : (tensor<6x16xf32>, tensor<6xi32>,
+        tensor<6xf32>, tensor<6xf32>) -> tensor<6x16xbf16>
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$logits, Moire_Index:$targets, Moire_FullTensor:$lse, Moire_FullTensor:$dnll);
   let results = (outs Moire_Tensor:$dlogits);
@@ -165,36 +236,59 @@ def Moire_CrossEntropyGradOp : Moire_TensorOp<"cross_entropy_grad", [DeclareOpIn
   let hasVerifier = 1;
 }
 
-def Moire_ZLossOp : Moire_TensorOp<"z_loss", [DeclareOpInterfaceMethods<DifferentiableOpInterface>, DeclareOpInterfaceMethods<RowOpInterface>, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Moire_ZLossOp : Moire_TensorOp<"z_loss", [Differentiable, Rows, InferTypes]> {
   let summary = "Square of a router's log-sum-exp";
   let description = [{
     Per position `lse = logsumexp(logits)`, `loss = coefficient * lse^2 / tokens`, where tokens is the attribute.
     - (C1) `shape(loss) = shape(lse) = shape(logits)[:-1]`
     - (C2) tokens >= 1
+
+    Example:
+    ```mlir
+    %loss, %lse = moire.z_loss %logits coefficient 1.000000e-03 tokens 6 : (tensor<6x8xf32>) -> (tensor<6xf32>,
+        tensor<6xf32>)
+    ```
   }];
   let arguments = (ins Moire_FullTensor:$logits, F64Attr:$coefficient, I64Attr:$tokens);
   let results = (outs Moire_FullTensor:$loss, Moire_FullTensor:$lse);
-  let assemblyFormat = "$logits `coefficient` $coefficient `tokens` $tokens attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $logits `coefficient` $coefficient `tokens` $tokens attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
-def Moire_ZLossGradOp : Moire_TensorOp<"z_loss_grad", [DeclareOpInterfaceMethods<RowOpInterface>]> {
+def Moire_ZLossGradOp : Moire_TensorOp<"z_loss_grad", [Rows]> {
   let summary = "Reverse of the z-loss";
   let description = [{
     `dlogits = dloss * 2 coefficient / tokens * lse * exp(logits - lse)`.
     - (C1) shapes as z_loss
+
+    Example:
+    ```mlir
+    %dlogits = moire.z_loss_grad %logits, %lse, %dloss coefficient 1.000000e-03 tokens 6 : (tensor<6x8xf32>,
+        tensor<6xf32>, tensor<6xf32>) -> tensor<6x8xf32>
+    ```
   }];
-  let arguments = (ins Moire_FullTensor:$logits, Moire_FullTensor:$lse, Moire_FullTensor:$dloss, F64Attr:$coefficient, I64Attr:$tokens);
+  let arguments = (ins Moire_FullTensor:$logits, Moire_FullTensor:$lse, Moire_FullTensor:$dloss, F64Attr:$coefficient,
+                       I64Attr:$tokens);
   let results = (outs Moire_FullTensor:$dlogits);
-  let assemblyFormat = "$logits `,` $lse `,` $dloss `coefficient` $coefficient `tokens` $tokens attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $logits `,` $lse `,` $dloss `coefficient` $coefficient `tokens` $tokens attr-dict `:` functional-type(operands,
+    results)
+  }];
   let hasVerifier = 1;
 }
 
-def Moire_CountTargetsOp : Moire_TensorOp<"count_targets", [DeclareOpInterfaceMethods<RowOpInterface>]> {
+def Moire_CountTargetsOp : Moire_TensorOp<"count_targets", [Rows]> {
   let summary = "Which targets count";
   let description = [{
     `y = 1` where the target is 0 or more, else 0.
     - (C1) shapes agree
+
+    Example:
+    ```mlir
+    %y = moire.count_targets %targets : (tensor<2x3xi32>) -> tensor<2x3xf32>
+    ```
   }];
   let arguments = (ins Moire_Index:$targets);
   let results = (outs Moire_FullTensor:$y);

@@ -1,0 +1,69 @@
+// Blocks of models and the loop parse, print, and read back.
+// RUN: moire-opt %s --verify-roundtrip | FileCheck %s
+// RUN: moire-opt %s --mlir-print-op-generic | moire-opt | FileCheck %s
+
+// CHECK-LABEL: moire.model @plain batch 2 context 3 vocab 16 {
+moire.model @plain batch 2 context 3 vocab 16 {
+^bb0(%tokens: tensor<2x3xi32>):
+  %h = moire.embed %tokens path "in" {paths = ["in"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>) -> tensor<2x3x8xf32>
+  %out = moire.head %h path "out" {bias = false, paths = ["out"], vocab = 16 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x16xf32>
+  moire.return %out : tensor<2x3x16xf32>
+}
+
+// CHECK-LABEL: moire.model @mixture batch 2 context 3 vocab 16
+// CHECK-SAME: attributes {spec = "mixture", train = "{}"}
+moire.model @mixture batch 2 context 3 vocab 16 attributes {spec = "mixture", train = "{}"} {
+^bb0(%tokens: tensor<2x3xi32>):
+  // CHECK: moire.embed %{{.*}} path "embed"
+  %x = moire.embed %tokens path "embed" {paths = ["embed"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>) -> tensor<2x3x8xbf16>
+  // CHECK: moire.learned_positions %{{.*}} path "positions"
+  %p = moire.learned_positions %x path "positions" {paths = ["positions"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+  // CHECK: moire.repeat 2 carried(%[[H:.*]] = %{{.*}} : tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16> {
+  %y = moire.repeat 2 carried(%h = %x : tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16> {
+    // CHECK: moire.norm rms %[[H]] path "layers.#.norm"
+    %n = moire.norm rms %h path "layers.#.norm" {bias = false, eps = 1.000000e-05 : f64, paths = ["layers.0.norm", "layers.1.norm"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.attention
+    %a = moire.attention %n path "layers.#.attn" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["layers.0.attn", "layers.1.attn"], rope_base = 1.000000e+04 : f64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.dense
+    %d = moire.dense %a path "layers.#.dense" {bias = true, paths = ["layers.0.dense", "layers.1.dense"], width = 8 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.mlp gelu
+    %m = moire.mlp gelu %d path "layers.#.mlp" {bias = true, hidden = 32 : i64, paths = ["layers.0.mlp", "layers.1.mlp"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.swiglu
+    %s = moire.swiglu %m path "layers.#.swiglu" {bias = false, hidden = 24 : i64, paths = ["layers.0.swiglu", "layers.1.swiglu"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.moe softmax_topk
+    // CHECK-SAME: activation relu path
+    %e = moire.moe softmax_topk %s activation relu path "layers.#.moe" {balance = 1.000000e-02 : f64, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["layers.0.moe", "layers.1.moe"], renormalize = true, top_k = 2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.mamba
+    %r = moire.mamba %e path "layers.#.mamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, paths = ["layers.0.mamba", "layers.1.mamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.yield
+    moire.yield %r : tensor<2x3x8xbf16>
+  }
+  // CHECK: moire.head %{{.*}} path "head"
+  %logits = moire.head %y path "head" {bias = false, paths = ["head"], tied = "embed", vocab = 16 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x16xf32>
+  // CHECK: moire.return %{{.*}} : tensor<2x3x16xf32>
+  moire.return %logits : tensor<2x3x16xf32>
+}
+
+// Carried values, slices and stacked results, in reverse, with a value captured from above.
+// CHECK-LABEL: func.func @reverse
+func.func @reverse(%a: tensor<8xf32>, %ws: tensor<4x8xf32>) -> (tensor<8xf32>, tensor<4x8xf32>) {
+  // CHECK: moire.repeat 4 reverse carried(%[[X:.*]] = %arg0 : tensor<8xf32>) slices(%[[W:.*]] = %arg1 : tensor<4x8xf32>) -> (tensor<8xf32>, tensor<4x8xf32>) {
+  %y, %products = moire.repeat 4 reverse carried(%x = %a : tensor<8xf32>) slices(%w = %ws : tensor<4x8xf32>) -> (tensor<8xf32>, tensor<4x8xf32>) {
+    // CHECK: moire.binary mul %[[X]], %[[W]]
+    %p = moire.binary mul %x, %w : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    // CHECK: moire.binary add %{{.*}}, %arg0
+    %s = moire.binary add %p, %a : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    moire.yield %s, %p : tensor<8xf32>, tensor<8xf32>
+  }
+  return %y, %products : tensor<8xf32>, tensor<4x8xf32>
+}
+
+// CHECK-LABEL: func.func @slices_only
+func.func @slices_only(%ws: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // CHECK: moire.repeat 4 slices(%{{.*}} = %arg0 : tensor<4x8xf32>) -> tensor<4x8xf32> attributes {note = "kept"} {
+  %r = moire.repeat 4 slices(%w = %ws : tensor<4x8xf32>) -> tensor<4x8xf32> attributes {note = "kept"} {
+    %s = moire.scale %w by 2.000000e+00 : tensor<8xf32>
+    moire.yield %s : tensor<8xf32>
+  }
+  return %r : tensor<4x8xf32>
+}
