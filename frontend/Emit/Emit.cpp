@@ -1,0 +1,208 @@
+//===- frontend/Emit/Emit.cpp - from a resolved model to IR ----------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A walk over the resolved ops. All numbers are known and checked, so that
+// every case is a plain translation.
+//===----------------------------------------------------------------------===//
+#include "frontend/Emit/Emit.h"
+#include "dialect/IR/MoireOps.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Location.h"
+
+using namespace mlir;
+
+namespace moire {
+
+namespace {
+
+using sema::Layer;
+using sema::Op;
+using sema::Stream;
+
+/// A module is emitted for one context length and batch; streams are f32 until a precision is chosen.
+class Emitter {
+public:
+  Emitter(const sema::Resolved &resolved, llvm::SourceMgr &sources, MLIRContext &context)
+      : resolved(resolved), model(*resolved.model), sources(sources), builder(&context) {}
+
+  OwningOpRef<ModuleOp> emit() {
+    context().loadDialect<MoireDialect>();
+    Location loc = location(model.range);
+    OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
+    builder.setInsertionPointToStart(module->getBody());
+    auto op = ModelOp::create(builder, loc, model.name, model.train.batch, model.train.context, model.vocab,
+                              sema::trainJson(model.train), resolved.text);
+    Block &body = op.getBody().emplaceBlock();
+    values[model.tokens] = body.addArgument(typeOf(*model.tokens), loc);
+    builder.setInsertionPointToStart(&body);
+    emit(model.body);
+    ReturnOp::create(builder, location(model.returnRange), values.lookup(model.logits));
+    return module;
+  }
+
+private:
+  MLIRContext &context() { return *builder.getContext(); }
+
+  //===-- places ---------------------------------------------------------===//
+
+  Location location(llvm::SMRange range) {
+    unsigned buffer = sources.FindBufferContainingLoc(range.Start);
+    auto begin = sources.getLineAndColumn(range.Start, buffer), end = sources.getLineAndColumn(range.End, buffer);
+    StringRef file = sources.getMemoryBuffer(buffer)->getBufferIdentifier();
+    return FileLineColRange::get(builder.getStringAttr(file), begin.first, begin.second, end.first, end.second);
+  }
+
+  /// The range of an op under its variable's name, at the end of the calls that led there.
+  Location location(const Op &op) {
+    Location loc = location(op.range);
+    if (!op.variable.empty())
+      loc = NameLoc::get(builder.getStringAttr(op.variable), loc);
+    if (op.callers.empty())
+      return loc;
+    SmallVector<Location> callers;
+    for (llvm::SMRange range : op.callers)
+      callers.push_back(location(range));
+    return CallSiteLoc::get(loc, callers);
+  }
+
+  //===-- types ----------------------------------------------------------===//
+
+  RankedTensorType typeOf(const Stream &stream) {
+    SmallVector<int64_t> shape = {model.train.batch, model.train.context};
+    if (stream.width == 0)
+      return RankedTensorType::get(shape, builder.getI32Type());
+    shape.push_back(stream.width);
+    return RankedTensorType::get(shape, builder.getF32Type());
+  }
+
+  //===-- ops ------------------------------------------------------------===//
+
+  void emit(const sema::Region &region) {
+    for (const auto &op : region.ops)
+      emit(*op);
+  }
+
+  void emit(const Op &op) {
+    Location loc = location(op);
+    auto operand = [&](size_t i) { return values.lookup(op.operands[i]); };
+    Type type = op.results.empty() ? Type() : typeOf(*op.results[0]);
+    auto binary = [&](Binary kind) {
+      values[op.results[0]] = BinaryOp::create(builder, loc, type, operand(0), operand(1), kind);
+    };
+    switch (op.kind) {
+    case Op::Kind::Add:
+      return binary(Binary::Add);
+    case Op::Kind::Sub:
+      return binary(Binary::Sub);
+    case Op::Kind::Mul:
+      return binary(Binary::Mul);
+    case Op::Kind::Scale:
+      values[op.results[0]] = ScaleOp::create(builder, loc, type, operand(0), builder.getF64FloatAttr(op.factor));
+      return;
+    case Op::Kind::Loop:
+      return emitLoop(op, loc);
+    case Op::Kind::Apply:
+      values[op.results[0]] = emitLayer(*op.layer, operand(0), type, loc);
+      return;
+    }
+  }
+
+  void emitLoop(const Op &op, Location loc) {
+    SmallVector<Value> carried;
+    SmallVector<Type> types;
+    for (Stream *operand : op.operands) {
+      carried.push_back(values.lookup(operand));
+      types.push_back(carried.back().getType());
+    }
+    auto loop = RepeatOp::create(builder, loc, types, op.trips, carried, ValueRange(), /*reverse=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    Block &body = loop.getBody().emplaceBlock();
+    builder.setInsertionPointToStart(&body);
+    for (auto [argument, type] : llvm::zip(op.body->arguments, types))
+      values[argument] = body.addArgument(type, loc);
+    emit(*op.body);
+    SmallVector<Value> yields;
+    for (Stream *yield : op.body->yields)
+      yields.push_back(values.lookup(yield));
+    YieldOp::create(builder, loc, yields);
+    for (auto [result, value] : llvm::zip(op.results, loop.getResults()))
+      values[result] = value;
+  }
+
+  //===-- layers ---------------------------------------------------------===//
+
+  static int64_t count(const Layer &layer, StringRef name) { return argumentOf(layer, name).constant->count; }
+  static bool flag(const Layer &layer, StringRef name) { return argumentOf(layer, name).constant->boolean; }
+  static llvm::APFloat real(const Layer &layer, StringRef name) {
+    return llvm::APFloat(argumentOf(layer, name).constant->asReal());
+  }
+  static StringRef word(const Layer &layer, StringRef name) { return argumentOf(layer, name).constant->text; }
+
+  Value emitLayer(const Layer &layer, Value x, Type type, Location loc) {
+    StringRef name = layer.builtin->name;
+    if (!layer.builtin->hasParameters)
+      return UnaryOp::create(builder, loc, type, x, *symbolizeUnary(name));
+    std::string path = symbolicPath(layer.path);
+    SmallVector<Attribute> copies;
+    for (const std::string &copy : concretePaths(layer.path))
+      copies.push_back(builder.getStringAttr(copy));
+    ArrayAttr paths = builder.getArrayAttr(copies);
+
+    if (name == "embed")
+      return EmbedOp::create(builder, loc, type, x, count(layer, "vocab"), count(layer, "width"), path, paths);
+    if (name == "learned_positions")
+      return LearnedPositionsOp::create(builder, loc, type, x, path, paths);
+    if (name == "rms_norm")
+      return NormOp::create(builder, loc, type, x, NormKind::Rms, real(layer, "eps"), /*bias=*/false, path, paths);
+    if (name == "layer_norm")
+      return NormOp::create(builder, loc, type, x, NormKind::Layer, real(layer, "eps"), flag(layer, "bias"), path, paths);
+    if (name == "attention") {
+      const sema::Constant &rope = *argumentOf(layer, "rope").constant;
+      FloatAttr base = rope.kind == sema::Constant::Kind::None ? FloatAttr() : builder.getF64FloatAttr(rope.asReal());
+      return AttentionOp::create(builder, loc, type, x, count(layer, "heads"), count(layer, "kv_heads"),
+                                 count(layer, "head_dim"), base, flag(layer, "bias"), path, paths);
+    }
+    if (name == "linear")
+      return DenseOp::create(builder, loc, type, x, count(layer, "width"), flag(layer, "bias"), path, paths);
+    if (name == "mlp")
+      return MlpOp::create(builder, loc, type, x, count(layer, "hidden"), *symbolizeUnary(word(layer, "activation")),
+                           flag(layer, "bias"), path, paths);
+    if (name == "swiglu")
+      return SwigluOp::create(builder, loc, type, x, count(layer, "hidden"), flag(layer, "bias"), path, paths);
+    if (name == "moe")
+      return emitMoe(layer, x, type, loc, path, paths);
+    if (name == "mamba")
+      return MambaOp::create(builder, loc, type, x, count(layer, "state"), count(layer, "conv"), count(layer, "expand"),
+                             count(layer, "dt_rank"), path, paths);
+    assert(name == "head" && "a built-in without emission");
+    const sema::ArgumentValue &tied = argumentOf(layer, "tied");
+    StringAttr table = tied.layer ? builder.getStringAttr(symbolicPath(tied.layer->path)) : StringAttr();
+    return HeadOp::create(builder, loc, type, x, count(layer, "vocab"), flag(layer, "bias"), table, path, paths);
+  }
+
+  Value emitMoe(const Layer &layer, Value x, Type type, Location loc, StringRef path, ArrayAttr paths) {
+    const Layer &expert = *argumentOf(layer, "expert").layer;
+    bool gated = expert.builtin->name == "swiglu";
+    Unary activation = gated ? Unary::Silu : *symbolizeUnary(word(expert, "activation"));
+    return MoeOp::create(builder, loc, type, x, count(layer, "experts"), count(layer, "top_k"), expertHidden(layer), gated,
+                         activation, *symbolizeGate(word(layer, "gate")), flag(layer, "renormalize"),
+                         real(layer, "balance"), real(layer, "z"), path, paths);
+  }
+
+  const sema::Resolved &resolved;
+  const sema::ResolvedModel &model;
+  llvm::SourceMgr &sources;
+  OpBuilder builder;
+  DenseMap<Stream *, Value> values;
+};
+
+} // namespace
+
+OwningOpRef<ModuleOp> emitModel(const sema::Resolved &resolved, llvm::SourceMgr &sources, MLIRContext &context) {
+  return Emitter(resolved, sources, context).emit();
+}
+
+} // namespace moire

@@ -1,0 +1,35 @@
+//===- frontend/Sema/BuiltinRules.h - what makes a layer's arguments fit ---===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Private to the table of built-ins: rules that derive numbers from the width
+// of the stream, and contradictions between arguments.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_FRONTEND_SEMA_BUILTINRULES_H
+#define MOIRE_FRONTEND_SEMA_BUILTINRULES_H
+
+#include "frontend/Sema/Builtins.h"
+
+namespace moire::sema {
+
+/// kv_heads, head_dim; heads must divide the width, kv_heads the heads, and rotary positions need pairs.
+bool completeAttention(Completion &);
+/// experts, top_k, expansion, granularity: two ways to say the same, which must agree.
+bool completeMoe(Completion &);
+/// dt_rank.
+bool completeMamba(Completion &);
+/// The tied embedding must have the head's sizes.
+bool completeHead(Completion &);
+
+/// The output is as wide as the input.
+int64_t sameWidth(llvm::ArrayRef<ArgumentValue> values, int64_t width);
+/// The output is as wide as the argument number `index` says.
+int64_t widthOf(llvm::ArrayRef<ArgumentValue> values, unsigned index);
+template <unsigned index> int64_t widthOfArgument(llvm::ArrayRef<ArgumentValue> values, int64_t) {
+  return widthOf(values, index);
+}
+
+} // namespace moire::sema
+
+#endif // MOIRE_FRONTEND_SEMA_BUILTINRULES_H

@@ -1,0 +1,258 @@
+//===- frontend/Sema/Builtins.cpp - the layers that the language knows -----===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The table. The rules that complete and check each layer's arguments stand in
+// BuiltinRules.cpp.
+//===----------------------------------------------------------------------===//
+#include "frontend/Sema/Builtins.h"
+#include "frontend/Sema/BuiltinRules.h"
+#include "frontend/Sema/Resolved.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Twine.h"
+
+using namespace llvm;
+
+namespace moire::sema {
+
+using Kind = ArgumentKind;
+using Default = ArgumentInfo::Default;
+
+static ArgumentInfo required(StringRef name, Kind kind, StringRef doc) {
+  return {name, kind, Default::Required, {}, {}, doc};
+}
+static ArgumentInfo derived(StringRef name, Kind kind, StringRef doc) {
+  return {name, kind, Default::Derived, {}, {}, doc};
+}
+static ArgumentInfo count(StringRef name, int64_t value, StringRef doc) {
+  return {name, Kind::Count, Default::Value, Constant::ofCount(value), {}, doc};
+}
+static ArgumentInfo real(StringRef name, Kind kind, double value, StringRef doc) {
+  return {name, kind, Default::Value, Constant::ofReal(value), {}, doc};
+}
+static ArgumentInfo flag(StringRef name, bool value, StringRef doc) {
+  return {name, Kind::Bool, Default::Value, Constant::ofBool(value), {}, doc};
+}
+static ArgumentInfo word(StringRef name, std::vector<StringRef> words, StringRef doc) {
+  Constant first = Constant::ofWord(words.front());
+  return {name, Kind::Word, Default::Value, first, std::move(words), doc};
+}
+static ArgumentInfo none(StringRef name, Kind kind, StringRef doc) {
+  return {name, kind, Default::Value, Constant::ofNone(), {}, doc};
+}
+static ArgumentInfo bias() { return flag("bias", false, "whether each product adds a vector"); }
+
+ArrayRef<Builtin> builtins() {
+  static const std::vector<StringRef> activations = {"gelu", "relu", "relu2", "silu"};
+  static const Builtin table[] = {
+      {"embed", Input::Tokens, true,
+       {required("vocab", Kind::Count, "number of different tokens"), required("width", Kind::Count, "features")},
+       "a row of a table for each token", nullptr, widthOfArgument<1>},
+      {"learned_positions", Input::Features, true, {}, "a learned row for each position, to be added to the stream",
+       nullptr, sameWidth},
+      {"rms_norm", Input::Features, true, {real("eps", Kind::Positive, 1e-5, "added to the mean square")},
+       "x / sqrt(mean(x^2) + eps), times a learned weight", nullptr, sameWidth},
+      {"layer_norm", Input::Features, true,
+       {real("eps", Kind::Positive, 1e-5, "added to the variance"), flag("bias", true, "whether it adds a vector")},
+       "(x - mean) / sqrt(variance + eps), times a learned weight", nullptr, sameWidth},
+      {"attention", Input::Features, true,
+       {required("heads", Kind::Count, "query heads"), derived("kv_heads", Kind::Count, "key and value heads: `heads`"),
+        derived("head_dim", Kind::Count, "features of a head: `width / heads`"),
+        none("rope", Kind::OptionalReal, "base of the rotary positions"), bias()},
+       "causal self-attention", completeAttention, sameWidth},
+      {"linear", Input::Features, true, {required("width", Kind::Count, "features of the output"), bias()},
+       "one product", nullptr, widthOfArgument<0>},
+      {"mlp", Input::Features, true,
+       {required("hidden", Kind::Count, "features inside"), word("activation", activations, "between the products"),
+        bias()},
+       "two products with a pointwise function between them", nullptr, sameWidth},
+      {"swiglu", Input::Features, true, {required("hidden", Kind::Count, "features inside"), bias()},
+       "(silu(x Wg) * (x Wu)) Wd", nullptr, sameWidth},
+      {"moe", Input::Features, true,
+       {required("expert", Kind::Layer, "an `mlp` or a `swiglu`"), derived("experts", Kind::Count, "how many there are"),
+        derived("top_k", Kind::Count, "how many each token goes to: 1"),
+        derived("expansion", Kind::Count, "parameters of all experts over those one token meets"),
+        derived("granularity", Kind::Count, "pieces that each expert is cut into: 1"),
+        word("gate", {"softmax_topk", "topk_softmax"}, "softmax before or after the choice"),
+        flag("renormalize", false, "whether the chosen gates are made to sum to 1"),
+        real("balance", Kind::NonNegative, 0.01, "weight of the load-balancing loss"),
+        real("z", Kind::NonNegative, 0.0, "weight of the router's z-loss")},
+       "token-choice mixture of experts, without dropped tokens", completeMoe, sameWidth},
+      {"mamba", Input::Features, true,
+       {count("state", 16, "state per channel"), count("conv", 4, "taps of the convolution"),
+        count("expand", 2, "channels over features"),
+        derived("dt_rank", Kind::Count, "rank of the step size: `ceil_div(width, 16)`")},
+       "selective state-space layer (Mamba-1)", completeMamba, sameWidth},
+      {"head", Input::Features, true,
+       {required("vocab", Kind::Count, "logits per position"),
+        none("tied", Kind::OptionalLayer, "an `embed` bound by `let` whose table is used again"), bias()},
+       "logits", completeHead, widthOfArgument<0>},
+      {"relu", Input::Features, false, {}, "max(x, 0)", nullptr, sameWidth},
+      {"gelu", Input::Features, false, {}, "x times the normal distribution function of x", nullptr, sameWidth},
+      {"relu2", Input::Features, false, {}, "max(x, 0)^2", nullptr, sameWidth},
+      {"silu", Input::Features, false, {}, "x * sigmoid(x)", nullptr, sameWidth},
+      {"sigmoid", Input::Features, false, {}, "1 / (1 + exp(-x))", nullptr, sameWidth},
+  };
+  return table;
+}
+
+ArrayRef<Builtin> trainBuiltins() {
+  static const Constant betas = Constant::ofTuple({Constant::ofReal(0.9), Constant::ofReal(0.95)});
+  static const Constant onePercent = Constant::ofReal(0.01);
+  static const Builtin table[] = {
+      {"adamw", Input::None, false,
+       {required("lr", Kind::Positive, "largest learning rate"),
+        {"betas", Kind::Pair, Default::Value, betas, {}, "decay of the two moments"},
+        real("eps", Kind::Positive, 1e-8, "added to the root of the second moment"),
+        real("weight_decay", Kind::NonNegative, 0.1, "decoupled; norms and biases are left out"),
+        real("clip", Kind::NonNegative, 1.0, "largest norm of the gradient; 0 for none")},
+       "AdamW", nullptr, nullptr},
+      {"cosine", Input::None, false,
+       {{"warmup", Kind::CountOrFraction, Default::Value, onePercent, {}, "linear rise: steps, or a share of them"},
+        real("final", Kind::Fraction, 0.1, "last learning rate, as a share of the largest")},
+       "a half cosine after the warm-up", nullptr, nullptr},
+      {"constant", Input::None, false,
+       {{"warmup", Kind::CountOrFraction, Default::Value, onePercent, {}, "linear rise: steps, or a share of them"}},
+       "no change after the warm-up", nullptr, nullptr},
+  };
+  return table;
+}
+
+static const Builtin *find(ArrayRef<Builtin> table, StringRef name) {
+  for (const Builtin &builtin : table)
+    if (builtin.name == name)
+      return &builtin;
+  return nullptr;
+}
+const Builtin *findBuiltin(StringRef name) { return find(builtins(), name); }
+const Builtin *findTrainBuiltin(StringRef name) { return find(trainBuiltins(), name); }
+
+ArrayRef<StringRef> allWords() {
+  static const std::vector<StringRef> words = [] {
+    std::vector<StringRef> all;
+    for (const Builtin &builtin : builtins())
+      for (const ArgumentInfo &info : builtin.arguments)
+        for (StringRef text : info.words)
+          if (!is_contained(all, text))
+            all.push_back(text);
+    return all;
+  }();
+  return words;
+}
+bool isWord(StringRef name) { return is_contained(allWords(), name); }
+
+ArgumentValue &Completion::at(StringRef name) {
+  for (size_t i = 0; i < infos.size(); ++i)
+    if (infos[i].name == name)
+      return values[i];
+  llvm_unreachable("no such argument");
+}
+
+const ArgumentValue &argumentOf(const Layer &layer, StringRef name) {
+  for (size_t i = 0; i < layer.arguments.size(); ++i)
+    if (layer.builtin->arguments[i].name == name)
+      return layer.arguments[i];
+  llvm_unreachable("no such argument");
+}
+
+//===----------------------------------------------------------------------===//
+// Kinds
+//===----------------------------------------------------------------------===//
+
+StringRef describe(Kind kind) {
+  switch (kind) {
+  case Kind::Count:
+    return "a count of at least 1";
+  case Kind::CountOrZero:
+    return "a count of at least 0";
+  case Kind::Positive:
+    return "a number above 0";
+  case Kind::NonNegative:
+    return "a number of at least 0";
+  case Kind::Fraction:
+    return "a share of at least 0 and below 1, such as `10%`";
+  case Kind::OptionalReal:
+    return "a number above 0, or `none`";
+  case Kind::Bool:
+    return "`true` or `false`";
+  case Kind::Word:
+    return "a word";
+  case Kind::Pair:
+    return "a pair of shares such as `(0.9, 0.95)`";
+  case Kind::Layer:
+    return "a layer";
+  case Kind::OptionalLayer:
+    return "a layer, or `none`";
+  case Kind::CountOrFraction:
+    return "a count of steps, or a share of them such as `1%`";
+  }
+  llvm_unreachable("not a kind");
+}
+
+static bool isShare(double value) { return value >= 0 && value < 1; }
+
+std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMRange range, Diagnostics &diagnostics) {
+  using C = Constant::Kind;
+  bool isCount = value.kind == C::Count, isNumber = value.isNumber();
+  double number = isNumber ? value.asReal() : 0;
+  bool fits = false;
+  switch (info.kind) {
+  case Kind::Count:
+    fits = isCount && value.count >= 1;
+    break;
+  case Kind::CountOrZero:
+    fits = isCount && value.count >= 0;
+    break;
+  case Kind::Positive:
+    fits = isNumber && number > 0;
+    break;
+  case Kind::NonNegative:
+    fits = isNumber && number >= 0;
+    break;
+  case Kind::Fraction:
+    fits = isNumber && isShare(number);
+    break;
+  case Kind::OptionalReal:
+    fits = value.kind == C::None || (isNumber && number > 0);
+    break;
+  case Kind::Bool:
+    fits = value.kind == C::Bool;
+    break;
+  case Kind::Word:
+    fits = value.kind == C::Word && is_contained(info.words, value.text);
+    if (!fits && value.kind == C::Word) {
+      (void)diagnostics.error(range, "`" + info.name + "` is " + listNames(info.words, "or") + ", not `" + value.text +
+                                         "`" + didYouMean(value.text, info.words));
+      return std::nullopt;
+    }
+    break;
+  case Kind::Pair:
+    fits = value.kind == C::Tuple && value.elements.size() == 2 && all_of(value.elements, [](const Constant &e) {
+             return e.isNumber() && isShare(e.asReal());
+           });
+    break;
+  case Kind::OptionalLayer:
+    fits = value.kind == C::None;
+    break;
+  case Kind::CountOrFraction:
+    fits = isCount ? value.count >= 0 : isNumber && isShare(number);
+    break;
+  case Kind::Layer:
+    break;
+  }
+  if (!fits) {
+    std::string wanted = info.kind == Kind::Word ? listNames(info.words, "or") : describe(info.kind).str();
+    (void)diagnostics.error(range, "`" + info.name + "` is " + wanted + ", not " + value.described());
+    return std::nullopt;
+  }
+  bool wantsReal = info.kind == Kind::Positive || info.kind == Kind::NonNegative || info.kind == Kind::Fraction ||
+                   info.kind == Kind::OptionalReal;
+  if (isCount && wantsReal)
+    return Constant::ofReal(number);
+  if (info.kind == Kind::Pair)
+    return Constant::ofTuple({Constant::ofReal(value.elements[0].asReal()), Constant::ofReal(value.elements[1].asReal())});
+  return value;
+}
+
+} // namespace moire::sema

@@ -1,0 +1,111 @@
+//===- frontend/Sema/Builtins.h - the layers that the language knows -------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One table: name, what stream it takes, its arguments with kinds and
+// defaults. It drives checks, suggestions, the resolved spec and emission.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_FRONTEND_SEMA_BUILTINS_H
+#define MOIRE_FRONTEND_SEMA_BUILTINS_H
+
+#include "frontend/AST/Diagnostics.h"
+#include "frontend/Sema/Constants.h"
+#include "llvm/ADT/ArrayRef.h"
+#include <optional>
+#include <vector>
+
+namespace moire::sema {
+
+struct Layer;
+
+/// What a value of an argument must be.
+enum class ArgumentKind {
+  Count,        ///< at least 1
+  CountOrZero,  ///< at least 0
+  Positive,     ///< a real above 0
+  NonNegative,  ///< a real of at least 0
+  Fraction,     ///< a real in [0, 1)
+  OptionalReal, ///< a real above 0, or `none`
+  Bool,
+  Word,          ///< one of a list
+  Pair,          ///< a tuple of two fractions
+  Layer,         ///< a layer value
+  OptionalLayer, ///< a layer value, or `none`
+  CountOrFraction,
+};
+
+/// "a count of at least 1", …
+llvm::StringRef describe(ArgumentKind kind);
+
+struct ArgumentInfo {
+  llvm::StringRef name;
+  ArgumentKind kind;
+  enum class Default { Required, Value, Derived } defaults;
+  Constant value;                      ///< when Default::Value
+  std::vector<llvm::StringRef> words;  ///< when ArgumentKind::Word
+  llvm::StringRef doc;
+};
+
+/// What a callee is applied to.
+enum class Input { None, Tokens, Features };
+
+/// The value of one argument of a layer.
+struct ArgumentValue {
+  std::optional<Constant> constant; ///< null while derived, or when a layer
+  std::shared_ptr<Layer> layer;
+  llvm::SMRange range;              ///< where it was given; of the callee when it was not
+  bool given = false;
+};
+
+/// What `complete` works on: the arguments of one layer and the width of the stream that it is applied to.
+struct Completion {
+  llvm::ArrayRef<ArgumentInfo> infos;
+  llvm::MutableArrayRef<ArgumentValue> values;
+  int64_t width; ///< features of the input; 0 for tokens
+  llvm::SMRange range;
+  Diagnostics &diagnostics;
+
+  ArgumentValue &at(llvm::StringRef name);
+  int64_t count(llvm::StringRef name) { return at(name).constant->count; }
+  double real(llvm::StringRef name) { return at(name).constant->asReal(); }
+  void set(llvm::StringRef name, int64_t value) { at(name).constant = Constant::ofCount(value); }
+};
+
+struct Builtin {
+  llvm::StringRef name;
+  Input input;
+  bool hasParameters;
+  std::vector<ArgumentInfo> arguments;
+  llvm::StringRef doc;
+  /// Computes derived arguments and checks the rest; false after an error. Null when nothing is to be done.
+  bool (*complete)(Completion &);
+  /// Features of the output.
+  int64_t (*outputWidth)(llvm::ArrayRef<ArgumentValue> values, int64_t width);
+};
+
+/// Layers, in the order of the language reference.
+llvm::ArrayRef<Builtin> builtins();
+/// `adamw`, `cosine` and `constant`: what a `train` section calls.
+llvm::ArrayRef<Builtin> trainBuiltins();
+const Builtin *findBuiltin(llvm::StringRef name);
+const Builtin *findTrainBuiltin(llvm::StringRef name);
+
+/// Whether some argument of a built-in takes this word.
+bool isWord(llvm::StringRef name);
+/// All words, for suggestions.
+llvm::ArrayRef<llvm::StringRef> allWords();
+
+/// The value of the argument called `name`.
+const ArgumentValue &argumentOf(const Layer &layer, llvm::StringRef name);
+/// Features inside each expert of a resolved `moe`.
+int64_t expertHidden(const Layer &moe);
+
+/// Checks a constant against an argument's kind, widening counts to reals. Reports at `range` and returns nothing when
+/// it does not fit.
+std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, llvm::SMRange range,
+                            Diagnostics &diagnostics);
+
+} // namespace moire::sema
+
+#endif // MOIRE_FRONTEND_SEMA_BUILTINS_H

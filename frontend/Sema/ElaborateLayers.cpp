@@ -1,0 +1,298 @@
+//===- frontend/Sema/ElaborateLayers.cpp - making and applying layers ------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A layer is made where it is written, and owns its parameters from then on;
+// its first application settles the numbers that depend on the stream. A block
+// that is applied again finds the layers of its first application.
+//===----------------------------------------------------------------------===//
+#include "frontend/Sema/Elaborate.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Twine.h"
+
+using namespace llvm;
+
+namespace moire::sema {
+
+/// Calls of blocks inside blocks; deeper is a mistake or an attack on the stack.
+constexpr size_t maxBlockDepth = 48;
+
+std::string PathScope::unique(StringRef name) {
+  std::string candidate = name.str();
+  for (unsigned i = 1; !taken.insert(candidate).second; ++i)
+    candidate = (name + "_" + Twine(i)).str();
+  return candidate;
+}
+
+PathScope *Elaborator::makeScope(Path prefix) {
+  pathScopes.push_back({std::move(prefix), {}});
+  return &pathScopes.back();
+}
+
+//===----------------------------------------------------------------------===//
+// Making
+//===----------------------------------------------------------------------===//
+
+Value Elaborator::call(const ast::Call &call, Stream *piped) {
+  StringRef callee = call.callee.text;
+  if (Value *value = lookup(callee)) {
+    if (value->kind != Value::Kind::Layer) {
+      if (!value->isPoison())
+        (void)diagnostics.error(call.callee.range, "`" + callee + "` is not a layer");
+      return {};
+    }
+    std::shared_ptr<Layer> layer = value->layer;
+    const BoundCall &bound = names.calls[&call];
+    Stream *input = piped ? piped : bound.stream ? stream(*bound.stream) : nullptr;
+    return input ? apply(layer, input, call.range) : Value();
+  }
+  if (const Function *function = findFunction(callee))
+    return evaluateFunction(call, *function);
+  const BoundCall &bound = names.calls[&call];
+  Stream *input = piped;
+  if (bound.stream && !(input = stream(*bound.stream)))
+    return {};
+  std::shared_ptr<Layer> layer = makeLayer(call);
+  if (!layer)
+    return {};
+  return input ? apply(layer, input, call.range) : Value::of(layer);
+}
+
+std::shared_ptr<Layer> Elaborator::makeLayer(const ast::Call &call) {
+  return makeLayer(call.callee.text, call.callee.range, &call);
+}
+
+std::shared_ptr<Layer> Elaborator::makeLayer(StringRef callee, SMRange range, const ast::Call *call) {
+  auto layer = std::make_shared<Layer>();
+  layer->builtin = findBuiltin(callee);
+  layer->block = layer->builtin ? nullptr : program.blocks.lookup(callee);
+  layer->call = call;
+  layer->name = callee.str();
+  layer->range = call ? call->range : range;
+  layer->scope = pathScope;
+  BoundCall none;
+  none.byParameter.resize(layer->builtin ? layer->builtin->arguments.size() : layer->block->parameters.size() - 1);
+  const BoundCall &bound = call ? names.calls[call] : none;
+  if (!(layer->builtin ? builtinArguments(*layer, bound) : blockArguments(*layer, bound)))
+    return nullptr;
+  return remember(std::move(layer));
+}
+
+std::shared_ptr<Layer> Elaborator::remember(std::shared_ptr<Layer> layer) {
+  if (blockFrames.empty())
+    return layer;
+  BlockFrame &frame = blockFrames.back();
+  auto &inner = frame.layer->inner;
+  if (frame.nextLayer < inner.size())
+    return inner[frame.nextLayer++];
+  inner.push_back(layer);
+  ++frame.nextLayer;
+  return layer;
+}
+
+bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
+  bool ok = true;
+  for (auto [info, argument] : zip(layer.builtin->arguments, bound.byParameter)) {
+    ArgumentValue value;
+    value.range = argument ? argument->value->range : layer.call ? layer.call->callee.range : layer.range;
+    value.given = argument != nullptr;
+    bool wantsLayer = info.kind == ArgumentKind::Layer || info.kind == ArgumentKind::OptionalLayer;
+    if (!argument) {
+      if (info.defaults == ArgumentInfo::Default::Value)
+        value.constant = info.value;
+    } else {
+      Value given = evaluate(*argument->value);
+      if (given.kind == Value::Kind::Layer && wantsLayer) {
+        value.layer = given.layer;
+      } else if (given.kind == Value::Kind::Constant && info.kind != ArgumentKind::Layer) {
+        value.constant = fit(given.constant, info, value.range, diagnostics);
+        ok &= value.constant.has_value();
+      } else {
+        if (!given.isPoison())
+          (void)diagnostics.error(value.range, "`" + info.name + "` is " + describe(info.kind) + ", not " +
+                                                   (given.kind == Value::Kind::Stream  ? std::string("a stream")
+                                                    : given.kind == Value::Kind::Layer ? "the layer `" + given.layer->name + "`"
+                                                                                       : given.constant.described()));
+        ok = false;
+      }
+    }
+    if (value.constant && layer.call)
+      records.note(*layer.call, layer.arguments.size(), bound.byParameter.size(), *value.constant);
+    layer.arguments.push_back(std::move(value));
+  }
+  if (!ok || layer.builtin->name != "moe")
+    return ok;
+  // The experts belong to one `moe`; a pool that several share needs routing as a value, which comes later.
+  Layer &expert = *layer.arguments[0].layer;
+  bool again = !blockFrames.empty() && blockFrames.back().nextLayer < blockFrames.back().layer->inner.size();
+  if ((expert.expert && !again) || expert.inputWidth) {
+    diagnostics
+        .error(layer.arguments[0].range, "these experts serve in two places; pools that are shared are not available yet")
+        .note(expert.range, "the layer is made here")
+        .note({}, "write the expert in place, or bind the whole `moe` by `let`");
+    return false;
+  }
+  expert.expert = true;
+  return true;
+}
+
+bool Elaborator::blockArguments(Layer &layer, const BoundCall &bound) {
+  for (const ast::Argument *argument : bound.byParameter) {
+    ArgumentValue value;
+    value.range = argument ? argument->value->range : layer.range;
+    value.given = argument != nullptr;
+    if (argument) {
+      Value given = evaluate(*argument->value);
+      if (given.isPoison())
+        return false;
+      if (given.kind == Value::Kind::Stream) {
+        (void)diagnostics.error(value.range, "expected a constant or a layer, found a stream; a block has one stream, its first parameter");
+        return false;
+      }
+      if (given.kind == Value::Kind::Layer) {
+        value.layer = given.layer;
+        value.layer->bound = true;
+      } else {
+        value.constant = given.constant;
+      }
+    }
+    layer.arguments.push_back(std::move(value));
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Applying
+//===----------------------------------------------------------------------===//
+
+void Elaborator::place(Layer &layer) {
+  if (layer.placed)
+    return;
+  layer.placed = true;
+  layer.path = layer.scope->prefix;
+  layer.path.push_back({layer.scope->unique(layer.name), nullptr});
+}
+
+bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
+  const Builtin &builtin = *layer.builtin;
+  if (layer.expert) {
+    (void)diagnostics.error(range, "`" + layer.name + "` is the expert of a `moe`, it cannot be applied by itself");
+    return false;
+  }
+  if ((builtin.input == Input::Tokens) != (input->width == 0)) {
+    (void)diagnostics.error(range, builtin.input == Input::Tokens
+                                       ? "`" + builtin.name + "` takes tokens, this stream has " + Twine(input->width) + " features"
+                                       : "`" + builtin.name + "` takes a stream of features, not tokens; `embed` makes one");
+    return false;
+  }
+  if (layer.inputWidth) {
+    if (*layer.inputWidth == input->width)
+      return true;
+    diagnostics
+        .error(range, "`" + layer.name + "` was made for " + Twine(*layer.inputWidth) + " features, this stream has " +
+                          Twine(input->width))
+        .note(layer.firstUse, "it was first applied here");
+    return false;
+  }
+  Completion completion{builtin.arguments, layer.arguments, input->width,
+                        layer.call ? layer.call->callee.range : layer.range, diagnostics};
+  if (builtin.complete && !builtin.complete(completion))
+    return false;
+  layer.inputWidth = input->width;
+  layer.outputWidth = builtin.outputWidth(layer.arguments, input->width);
+  layer.firstUse = range;
+  for (size_t i = 0; layer.call && i < layer.arguments.size(); ++i)
+    if (layer.arguments[i].constant)
+      records.note(*layer.call, i, layer.arguments.size(), *layer.arguments[i].constant);
+  return true;
+}
+
+Value Elaborator::apply(const std::shared_ptr<Layer> &layer, Stream *input, SMRange range) {
+  if (!step(range))
+    return {};
+  if (layer->block)
+    return applyBlock(layer, input, range);
+  if (!resolveLayer(*layer, input, range))
+    return {};
+  if (layer->builtin->hasParameters)
+    place(*layer);
+  if (layer->builtin->name == "embed") {
+    const ArgumentValue &vocab = argumentOf(*layer, "vocab");
+    if (model->vocab == 0) {
+      model->vocab = vocab.constant->count;
+    } else if (model->vocab != vocab.constant->count) {
+      (void)diagnostics.error(vocab.range, "a vocabulary of " + Twine(vocab.constant->count) +
+                                               " here, but another `embed` has one of " + Twine(model->vocab));
+      return {};
+    }
+  }
+  Op &op = emit(Op::Kind::Apply, {input}, layer->outputWidth, range);
+  op.layer = layer;
+  return Value::of(op.results[0]);
+}
+
+bool Elaborator::bindBlockParameters(Layer &layer) {
+  const auto &parameters = layer.block->parameters;
+  for (size_t i = 0; i < layer.arguments.size(); ++i) {
+    const ArgumentValue &argument = layer.arguments[i];
+    const ast::Parameter &parameter = parameters[i + 1];
+    Value value;
+    if (argument.given)
+      value = argument.layer ? Value::of(argument.layer) : Value::of(*argument.constant);
+    else
+      value = evaluate(*parameter.value);
+    if (value.isPoison())
+      return false;
+    if (value.kind == Value::Kind::Layer)
+      value.layer->bound = true;
+    if (value.kind == Value::Kind::Constant && layer.call)
+      records.note(*layer.call, i, layer.arguments.size(), value.constant);
+    scopes.back()[parameter.name.text] = std::move(value);
+  }
+  return true;
+}
+
+Value Elaborator::applyBlock(const std::shared_ptr<Layer> &layer, Stream *input, SMRange range) {
+  const ast::Block &block = *layer->block;
+  for (const BlockFrame &frame : blockFrames)
+    if (frame.layer->block == &block) {
+      diagnostics.error(range, "block `" + block.name.text + "` is made of itself in a circle")
+          .note(block.name.range, "it is declared here");
+      return {};
+    }
+  if (blockFrames.size() >= maxBlockDepth) {
+    (void)diagnostics.error(range, "blocks call each other more than " + Twine(maxBlockDepth) + " levels deep");
+    return {};
+  }
+  place(*layer);
+  if (!layer->innerScope)
+    layer->innerScope = makeScope(layer->path);
+
+  Diagnostics::FrameScope frame(diagnostics, range, "in block `" + block.name.text + "`, instantiated here");
+  std::deque<Scope> outerScopes = std::move(scopes);
+  PathScope *outerPath = pathScope;
+  scopes.clear();
+  scopes.emplace_back();
+  pathScope = layer->innerScope;
+  blockFrames.push_back({layer});
+  callers.push_back(range);
+
+  Value result;
+  scopes.back()[block.parameters[0].name.text] = Value::of(input);
+  unsigned before = diagnostics.errorCount();
+  if (bindBlockParameters(*layer)) {
+    scopes.emplace_back();
+    statements(block.body);
+    if (diagnostics.errorCount() == before)
+      if (Stream *output = stream(*cast<ast::Return>(*block.body.back()).value))
+        result = Value::of(output);
+  }
+  callers.pop_back();
+  blockFrames.pop_back();
+  pathScope = outerPath;
+  scopes = std::move(outerScopes);
+  return result;
+}
+
+} // namespace moire::sema

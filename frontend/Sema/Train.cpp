@@ -1,0 +1,55 @@
+//===- frontend/Sema/Train.cpp - the train section as text -----------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Two spellings of the same settings: JSON for the runtime, the language for
+// people.
+//===----------------------------------------------------------------------===//
+#include "frontend/Sema/Train.h"
+#include "frontend/AST/Nodes.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+namespace moire::sema {
+
+std::string trainJson(const TrainSettings &s) {
+  auto real = [](double value) { return ast::realText(value); };
+  std::string text;
+  raw_string_ostream os(text);
+  os << "{\"steps\":" << s.steps << ",\"accumulate\":" << s.accumulate << ",\"optimizer\":{\"kind\":\"adamw\",\"lr\":"
+     << real(s.lr) << ",\"beta1\":" << real(s.beta1) << ",\"beta2\":" << real(s.beta2) << ",\"eps\":" << real(s.eps)
+     << ",\"weight_decay\":" << real(s.weightDecay) << ",\"clip\":" << real(s.clip) << "},\"schedule\":{\"kind\":\""
+     << (s.cosine ? "cosine" : "constant") << "\",";
+  if (s.warmupIsCount)
+    os << "\"warmup_steps\":" << s.warmupSteps;
+  else
+    os << "\"warmup\":" << real(s.warmupShare);
+  if (s.cosine)
+    os << ",\"final\":" << real(s.final);
+  os << "},\"holdout\":" << real(s.holdout) << ",\"eval_every\":" << s.evalEvery
+     << ",\"checkpoint_every\":" << s.checkpointEvery << ",\"seed\":" << s.seed << "}";
+  return text;
+}
+
+std::string trainText(const TrainSettings &s) {
+  auto real = [](double value) { return ast::realText(value); };
+  std::string text;
+  raw_string_ostream os(text);
+  os << "train {\n";
+  os << "  batch = " << s.batch << "\n  context = " << s.context << "\n  steps = " << s.steps
+     << "\n  accumulate = " << s.accumulate << "\n";
+  os << "  optimizer = adamw(lr = " << real(s.lr) << ", betas = (" << real(s.beta1) << ", " << real(s.beta2)
+     << "), eps = " << real(s.eps) << ", weight_decay = " << real(s.weightDecay) << ", clip = " << real(s.clip) << ")\n";
+  os << "  schedule = " << (s.cosine ? "cosine" : "constant") << "(warmup = "
+     << (s.warmupIsCount ? std::to_string(s.warmupSteps) : real(s.warmupShare));
+  if (s.cosine)
+    os << ", final = " << real(s.final);
+  os << ")\n";
+  os << "  holdout = " << real(s.holdout) << "\n  eval_every = " << s.evalEvery
+     << "\n  checkpoint_every = " << s.checkpointEvery << "\n  seed = " << s.seed << "\n}\n";
+  return text;
+}
+
+} // namespace moire::sema
