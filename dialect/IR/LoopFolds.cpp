@@ -23,6 +23,16 @@ template <typename Range> static auto kept(Range &&range, ArrayRef<bool> flags) 
   return result;
 }
 
+/// Erases what nobody reads, last ops first, so that chains go as a whole.
+static void eraseDeadOps(PatternRewriter &rewriter, Block &body) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : body.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
+    if (isOpTriviallyDead(op))
+      rewriter.eraseOp(op);
+}
+
 //===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
@@ -113,9 +123,7 @@ struct DropDeadParts final : OpRewritePattern<RepeatOp> {
     for (unsigned number = 0; number < live.carried.size(); ++number)
       if (!live.carried[number])
         rewriter.replaceAllUsesWith(body.getArgument(number), op.getCarried()[number]);
-    for (Operation &inner : llvm::make_early_inc_range(llvm::reverse(body.without_terminator())))
-      if (isOpTriviallyDead(&inner))
-        rewriter.eraseOp(&inner);
+    eraseDeadOps(rewriter, body);
     for (unsigned number = liveArguments.size(); number-- > 0;)
       if (!liveArguments[number])
         body.eraseArgument(number);
@@ -205,9 +213,7 @@ struct TrimRowwise final : OpRewritePattern<RowwiseOp> {
     bool trimResults = llvm::is_contained(liveResults, false) && llvm::is_contained(liveResults, true);
     if (trimResults) {
       rewriter.modifyOpInPlace(yield, [&] { yield->setOperands(kept(yield.getOperands(), liveResults)); });
-      for (Operation &inner : llvm::make_early_inc_range(llvm::reverse(body.without_terminator())))
-        if (isOpTriviallyDead(&inner))
-          rewriter.eraseOp(&inner);
+      eraseDeadOps(rewriter, body);
     }
     for (BlockArgument argument : body.getArguments())
       liveInputs.push_back(!argument.use_empty());

@@ -81,8 +81,8 @@ LogicalResult RmsNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Locat
                                               SmallVectorImpl<Type> &types) {
   if (failed(expectOperands(operands, 4, location)))
     return failure();
-  types.push_back(operands[1].getType());
-  types.push_back(operands[2].getType());
+  types.push_back(operands[1].getType()); // rms_norm_grad.C2
+  types.push_back(operands[2].getType()); // rms_norm_grad.C2
   return success();
 }
 
@@ -121,8 +121,8 @@ LogicalResult LayerNormGradOp::inferReturnTypes(MLIRContext *, std::optional<Loc
                                                 SmallVectorImpl<Type> &types) {
   if (failed(expectOperands(operands, 5, location)))
     return failure();
-  types.push_back(operands[1].getType());
-  types.append(2, operands[2].getType());
+  types.push_back(operands[1].getType()); // layer_norm_grad.C2
+  types.append(2, operands[2].getType()); // layer_norm_grad.C2
   return success();
 }
 

@@ -1,0 +1,362 @@
+// Each constraint of blocks and of the loop, broken once.
+// RUN: moire-opt %s -allow-unregistered-dialect -split-input-file -verify-diagnostics
+
+// model.C1: one argument
+// expected-error @+1 {{expects one block argument, the tokens, got 2}}
+moire.model @m batch 2 context 3 vocab 16 {
+^bb0(%t: tensor<2x3xi32>, %u: tensor<2x3xi32>):
+  %l = "test.logits"() : () -> tensor<2x3x16xf32>
+  moire.return %l : tensor<2x3x16xf32>
+}
+
+// -----
+
+// model.C1: its type
+// expected-error @+1 {{expects `tokens` of type 'tensor<2x3xi32>', got 'tensor<2x4xi32>'}}
+moire.model @m batch 2 context 3 vocab 16 {
+^bb0(%t: tensor<2x4xi32>):
+  %l = "test.logits"() : () -> tensor<2x3x16xf32>
+  moire.return %l : tensor<2x3x16xf32>
+}
+
+// -----
+
+// model.C2: shape
+// expected-error @+1 {{expects `logits` of shape [2, 3, 17], got [2, 3, 16]}}
+moire.model @m batch 2 context 3 vocab 17 {
+^bb0(%t: tensor<2x3xi32>):
+  %l = "test.logits"() : () -> tensor<2x3x16xf32>
+  moire.return %l : tensor<2x3x16xf32>
+}
+
+// -----
+
+// model.C2: precision
+// expected-error @+1 {{expects logits in full precision, got 'bf16'}}
+moire.model @m batch 2 context 3 vocab 16 {
+^bb0(%t: tensor<2x3xi32>):
+  %l = "test.logits"() : () -> tensor<2x3x16xbf16>
+  moire.return %l : tensor<2x3x16xbf16>
+}
+
+// -----
+
+// embed.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3xi32>'}}
+func.func @f(%t: tensor<2x3xi32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.embed %t path "a" {paths = ["a"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// learned_positions.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.learned_positions %x path "a" {paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// norm.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.norm rms %x path "a" {bias = false, eps = 1.0e-05, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// norm.C2
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `eps` above 0, got 0}}
+  %y = moire.norm rms %x path "a" {bias = false, eps = 0.0, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// norm.C3
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects no bias with kind rms, got `bias = true`}}
+  %y = moire.norm rms %x path "a" {bias = true, eps = 1.0e-05, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// attention.C2
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `kv_heads` to divide `heads`, got 2 and 3}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 3 : i64, kv_heads = 2 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C3
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects an even `head_dim` under rotary positions, got 3}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 3 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_base = 1.0e+04} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// dense.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 6], got [2, 3, 4]}}
+  %y = moire.dense %x path "a" {bias = false, paths = ["a"], width = 6 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// mlp.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.mlp relu %x path "a" {bias = false, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// mlp.C2
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects the activation relu, relu2, gelu or silu, got log}}
+  %y = moire.mlp log %x path "a" {bias = false, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// swiglu.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.swiglu %x path "a" {bias = false, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// moe.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// moe.C2
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `top_k` from 1 to the 4 experts, got 5}}
+  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 5 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// moe.C3: renormalize
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects no `renormalize` with the gate topk_softmax}}
+  %y = moire.moe topk_softmax %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = true, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// moe.C3: one weight
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `top_k` above 1 with the gate topk_softmax, got 1}}
+  %y = moire.moe topk_softmax %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 1 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// moe.C4: balance
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `balance` of 0 or more, got -1}}
+  %y = moire.moe softmax_topk %x activation relu path "a" {balance = -1.0, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// moe.C4: z
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `z` of 0 or more, got -1}}
+  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = -1.0} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// moe.C5
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects gated experts to use silu, got relu}}
+  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = true, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// mamba.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.mamba %x path "a" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, paths = ["a"], state = 4 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// head.C1: shape
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 16], got [2, 3, 4]}}
+  %y = moire.head %x path "a" {bias = false, paths = ["a"], vocab = 16 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// head.C1: precision
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` with elements of 'f32', got 'bf16'}}
+  %y = moire.head %x path "a" {bias = false, paths = ["a"], vocab = 16 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x16xbf16>
+  return
+}
+
+// -----
+
+// head.C2: the embedding exists
+moire.model @m batch 2 context 3 vocab 16 {
+^bb0(%t: tensor<2x3xi32>):
+  %x = moire.embed %t path "embed" {paths = ["embed"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>) -> tensor<2x3x8xf32>
+  // expected-error @+1 {{expects `tied` to name an embedding of this model, got "table"}}
+  %l = moire.head %x path "head" {bias = false, paths = ["head"], tied = "table", vocab = 16 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x16xf32>
+  moire.return %l : tensor<2x3x16xf32>
+}
+
+// -----
+
+// head.C2: the embedding fits
+moire.model @m batch 2 context 3 vocab 16 {
+^bb0(%t: tensor<2x3xi32>):
+  // expected-note @+1 {{embedding declared here}}
+  %x = moire.embed %t path "embed" {paths = ["embed"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>) -> tensor<2x3x8xf32>
+  %n = moire.dense %x path "d" {bias = false, paths = ["d"], width = 4 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  // expected-error @+1 {{expects a tied table of 16 by 4, got 16 by 8}}
+  %l = moire.head %n path "head" {bias = false, paths = ["head"], tied = "embed", vocab = 16 : i64} : (tensor<2x3x4xf32>) -> tensor<2x3x16xf32>
+  moire.return %l : tensor<2x3x16xf32>
+}
+
+// -----
+
+// repeat.C1
+func.func @f(%a: tensor<8xf32>) {
+  // expected-error @+1 {{expects block arguments of types ('tensor<8xf32>'), got ('tensor<4xf32>')}}
+  %y = "moire.repeat"(%a) <{count = 4 : i64, operandSegmentSizes = array<i32: 1, 0>}> ({
+  ^bb0(%x: tensor<4xf32>):
+    moire.yield %a : tensor<8xf32>
+  }) : (tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+// repeat.C2: what is carried on
+func.func @f(%a: tensor<8xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects its body to yield ('tensor<8xf32>'), got ('tensor<4xf32>')}}
+  %y = moire.repeat 4 carried(%x = %a : tensor<8xf32>) -> tensor<8xf32> {
+    // expected-note @+1 {{yielded here}}
+    moire.yield %b : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+// repeat.C2: result types
+func.func @f(%a: tensor<8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects result #0 to have the carried type 'tensor<8xf32>', got 'tensor<4xf32>'}}
+  %y = moire.repeat 4 carried(%x = %a : tensor<8xf32>) -> tensor<4xf32> {
+    moire.yield %x : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+// repeat.C2: a result per carried value
+func.func @f(%a: tensor<8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects a result for each of 1 carried values, got 0}}
+  moire.repeat 4 carried(%x = %a : tensor<8xf32>) {
+    moire.yield %x : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+// repeat.C3: slices
+func.func @f(%a: tensor<8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects slice operand #0 to have 3 as its first extent, got [4, 8]}}
+  %y = moire.repeat 3 carried(%x = %a : tensor<8xf32>) slices(%v = %w : tensor<4x8xf32>) -> tensor<8xf32> {
+    moire.yield %x : tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+// repeat.C3: stacked results
+func.func @f(%a: tensor<8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects stacked result #0 to have 4 as its first extent, got [3, 8]}}
+  %y, %z = moire.repeat 4 carried(%x = %a : tensor<8xf32>) -> (tensor<8xf32>, tensor<3x8xf32>) {
+    moire.yield %x, %x : tensor<8xf32>, tensor<8xf32>
+  }
+  return
+}
+
+// -----
+
+// repeat.C3: a scalar has no slices, and no syntax
+func.func @f(%w: tensor<f32>) {
+  // expected-error @+1 {{slices come from tensors with a first extent, got 'tensor<f32>'}}
+  moire.repeat 4 slices(%v = %w : tensor<f32>) {
+    moire.yield
+  }
+  return
+}
+
+// -----
+
+// repeat.C4
+func.func @f(%a: tensor<8xf32>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{expects a count of at least 1, got 0}}
+  %y = moire.repeat 0 carried(%x = %a : tensor<8xf32>) -> tensor<8xf32> {
+    moire.yield %x : tensor<8xf32>
+  }
+  return
+}

@@ -1,0 +1,177 @@
+// Each constraint of routing ops, broken once.
+// RUN: moire-opt %s -split-input-file -verify-diagnostics
+
+// route.C1
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects a top_k from 1 to the 8 experts, got 9}}
+  %p, %w, %c = moire.route softmax_topk %l : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x9xf32>, tensor<6x9xi32>)
+  return
+}
+
+// -----
+
+// route.C2
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects `chosen` of shape [6, 2], got [6, 3]}}
+  %p, %w, %c = moire.route softmax_topk %l : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x3xi32>)
+  return
+}
+
+// -----
+
+// route.C2: probabilities
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects `probs` of type 'tensor<6x8xf32>', got 'tensor<6x4xf32>'}}
+  %p, %w, %c = moire.route softmax_topk %l : (tensor<6x8xf32>) -> (tensor<6x4xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route.C3
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects `renormalize` only with the gate softmax_topk, got topk_softmax}}
+  %p, %w, %c = moire.route topk_softmax %l renormalize : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route_grad.C1
+func.func @f(%p: tensor<6x8xf32>, %w: tensor<6x2xf32>, %c: tensor<6x2xi32>, %d: tensor<6x3xf32>) {
+  // expected-error @+1 {{expects `dweights` of type 'tensor<6x2xf32>', got 'tensor<6x3xf32>'}}
+  %g = moire.route_grad softmax_topk %p, %w, %c dweights %d : (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>, tensor<6x3xf32>) -> tensor<6x8xf32>
+  return
+}
+
+// -----
+
+// route_grad.C1: result
+func.func @f(%p: tensor<6x8xf32>, %w: tensor<6x2xf32>, %c: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `probs` of type 'tensor<6x4xf32>', got 'tensor<6x8xf32>'}}
+  %g = moire.route_grad softmax_topk %p, %w, %c dweights %w : (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// dispatch.C1
+func.func @f(%c: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `rows` of shape [12], got [6]}}
+  %o, %r, %s, %p = moire.dispatch %c : (tensor<6x2xi32>) -> (tensor<9xi32>, tensor<6xi32>, tensor<12xi32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// dispatch.C1: at least one expert
+func.func @f(%c: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `offsets` with experts + 1 entries, got 1}}
+  %o, %r, %s, %p = moire.dispatch %c : (tensor<6x2xi32>) -> (tensor<1xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// gather_rows.C1
+// expected-note @+1 {{measured against this value of type 'tensor<12xi32>'}}
+func.func @f(%x: tensor<6x8xf32>, %r: tensor<12xi32>, %p: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `y` of shape [12, 8], got [6, 8]}}
+  %y = moire.gather_rows %x, %r, %p : (tensor<6x8xf32>, tensor<12xi32>, tensor<6x2xi32>) -> tensor<6x8xf32>
+  return
+}
+
+// -----
+
+// gather_rows.C2
+func.func @f(%x: tensor<6x8xf32>, %r: tensor<12xi32>, %p: tensor<6x1xi32>) {
+  // expected-error @+1 {{expects `position` with one entry for each of 12 rows, got 6}}
+  %y = moire.gather_rows %x, %r, %p : (tensor<6x8xf32>, tensor<12xi32>, tensor<6x1xi32>) -> tensor<12x8xf32>
+  return
+}
+
+// -----
+
+// gather_rows_grad.C1
+// expected-note @+1 {{measured against this value of type 'tensor<6x2xi32>'}}
+func.func @f(%dy: tensor<12x8xf32>, %p: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `dx` of shape [6, 8], got [12, 8]}}
+  %dx = moire.gather_rows_grad %dy, %p : (tensor<12x8xf32>, tensor<6x2xi32>) -> tensor<12x8xf32>
+  return
+}
+
+// -----
+
+// combine.C1: weights
+// expected-note @+1 {{measured against this value of type 'tensor<6x2xi32>'}}
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<6x3xf32>, %p: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `weights` of shape [6, 2], got [6, 3]}}
+  %y = moire.combine %x, %w, %p : (tensor<12x8xf32>, tensor<6x3xf32>, tensor<6x2xi32>) -> tensor<6x8xf32>
+  return
+}
+
+// -----
+
+// combine.C1: result
+// expected-note @+1 {{measured against this value of type 'tensor<6x2xi32>'}}
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<6x2xf32>, %p: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `y` of shape [6, 8], got [12, 8]}}
+  %y = moire.combine %x, %w, %p : (tensor<12x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>) -> tensor<12x8xf32>
+  return
+}
+
+// -----
+
+// combine_grad.C1
+// expected-note @+1 {{measured against this value of type 'tensor<6x2xi32>'}}
+func.func @f(%dy: tensor<5x8xf32>, %x: tensor<12x8xf32>, %w: tensor<6x2xf32>, %p: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `dy` of shape [6, 8], got [5, 8]}}
+  %dx, %dw = moire.combine_grad %dy, %x, %w, %p : (tensor<5x8xf32>, tensor<12x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>) -> (tensor<12x8xf32>, tensor<6x2xf32>)
+  return
+}
+
+// -----
+
+// combine_grad.C2
+func.func @f(%dy: tensor<6x8xf32>, %x: tensor<12x8xf32>, %w: tensor<6x2xf32>, %p: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `dweights` of type 'tensor<6x2xf32>', got 'tensor<12xf32>'}}
+  %dx, %dw = moire.combine_grad %dy, %x, %w, %p : (tensor<6x8xf32>, tensor<12x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>) -> (tensor<12x8xf32>, tensor<12xf32>)
+  return
+}
+
+// -----
+
+// expert_load.C1
+// expected-note @+1 {{measured against this value of type 'tensor<9xi32>'}}
+func.func @f(%o: tensor<9xi32>) {
+  // expected-error @+1 {{expects `y` of shape [8], got [9]}}
+  %y = moire.expert_load %o : (tensor<9xi32>) -> tensor<9xf32>
+  return
+}
+
+// -----
+
+// balance_loss.C1: load
+func.func @f(%p: tensor<6x8xf32>, %l: tensor<9xf32>) {
+  // expected-error @+1 {{expects `load` of shape [8], got [9]}}
+  %y = moire.balance_loss %p, %l factor 1.0 : (tensor<6x8xf32>, tensor<9xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+// balance_loss.C1: a scalar
+func.func @f(%p: tensor<6x8xf32>, %l: tensor<8xf32>) {
+  // expected-error @+1 {{expects `loss` of shape [], got [1]}}
+  %y = moire.balance_loss %p, %l factor 1.0 : (tensor<6x8xf32>, tensor<8xf32>) -> tensor<1xf32>
+  return
+}
+
+// -----
+
+// balance_loss_grad.C1
+func.func @f(%d: tensor<f64>, %l: tensor<8xf32>) {
+  // expected-error @+1 {{expects `dloss` with elements of 'f32', got 'f64'}}
+  %y = moire.balance_loss_grad %d, %l factor 1.0 : (tensor<f64>, tensor<8xf32>) -> tensor<6x8xf32>
+  return
+}
