@@ -26,8 +26,6 @@ namespace moire::cpu {
 inline namespace MOIRE_ISA_NAMESPACE {
 
 inline constexpr int gradientBlock = 2;
-/// Rows from one panel to the next: one more than a chunk, or all panels would fall on the same sets of the cache.
-inline constexpr int64_t panelRows = MOIRE_SCAN_CHUNK + 1;
 static_assert(statePad % gradientBlock == 0);
 
 /// What one task holds. Arrays of panels are [panel][..][lanes].
@@ -90,27 +88,24 @@ template <typename X, typename S> class ScanGradientTask {
       }
   }
 
-  /// Asks for a part of the rows that the next chunk reads and this one writes: a share for each block of states, so
-  /// that memory works while the blocks are computed.
-  void prefetchShare(int64_t from, int64_t t, int64_t tokens) const {
-    constexpr int64_t line = 64 / sizeof(X) < 64 / sizeof(S) ? 64 / sizeof(X) : 64 / sizeof(S);
-    int64_t first = chunk * from / padded, last = chunk * (from + block) / padded, row = i * s.time + t;
-    for (int64_t k = first; k < last; ++k)
-      for (int64_t at = begin; at < end; at += line) {
-        if (t > 0) {
-          __builtin_prefetch(s.u + (row - chunk + k) * s.uStride + at, 0, 2);
-          __builtin_prefetch(s.dt + (row - chunk + k) * s.channels + at, 0, 2);
-          __builtin_prefetch(s.dy + (row - chunk + k) * s.channels + at, 0, 2);
-        }
-        if (k < tokens) {
-          __builtin_prefetch(s.du + (row + k) * s.duStride + at, 1, 2);
-          __builtin_prefetch(s.ddt + (row + k) * s.channels + at, 1, 2);
-        }
-      }
+  /// What the next chunk reads, and where this one's results go.
+  PrefetchWalk nextRows(int64_t t, int64_t tokens) const {
+    int64_t row = i * s.time + t, width = end - begin;
+    PrefetchWalk next(t > 0 ? chunk : tokens);
+    if (t > 0) {
+      next.add(s.u + (row - chunk) * s.uStride + begin, s.uStride, width);
+      next.add(s.dt + (row - chunk) * s.channels + begin, s.channels, width);
+      next.add(s.dy + (row - chunk) * s.channels + begin, s.channels, width);
+    }
+    next.add(s.du + row * s.duStride + begin, s.duStride, width);
+    next.add(s.ddt + row * s.channels + begin, s.channels, width);
+    next.spread(panels * (padded / block) * (tokens + 1) / 2);
+    return next;
   }
 
   /// e and h of states [from, from + block) of a panel.
-  MOIRE_INLINE void replay(int64_t p, int64_t from, int64_t tokens, const ScanGradientScratch<S> &m, int64_t padded) {
+  MOIRE_INLINE void replay(int64_t p, int64_t from, int64_t tokens, const ScanGradientScratch<S> &m, int64_t padded,
+                           PrefetchWalk &next) {
     const S *decay = m.decay + (p * padded + from) * lanes, *dt = m.dt + p * panelRows * lanes;
     const S *gain = m.gain + p * panelRows * lanes, *b = m.b + from;
     Vec<S> rate[block], h[block];
@@ -120,16 +115,31 @@ template <typename X, typename S> class ScanGradientTask {
       h[n] = V::load(m.start + (p * padded + from + n) * lanes);
       V::store(m.states + n * lanes, h[n]);
     }
-    S *factors = m.factors, *states = m.states + block * lanes;
-    for (int64_t t = 0; t < tokens; ++t, factors += block * lanes, states += block * lanes, b += padded) {
-      Vec<S> step = V::load(dt + t * lanes), input = V::load(gain + t * lanes);
-      MOIRE_UNROLL
-      for (int n = 0; n < block; ++n) {
-        Vec<S> factor = expScaled(step * rate[n]);
-        h[n] = V::fma(factor, h[n], input * V::broadcast(b[n]));
-        V::store(factors + n * lanes, factor);
-        V::store(states + n * lanes, h[n]);
-      }
+    int64_t t = 0;
+    for (; t + 2 <= tokens; t += 2) {
+      next.step();
+      replayTokens<2>(t, m, dt, gain, b + t * padded, padded, rate, h);
+    }
+    if (t < tokens)
+      replayTokens<1>(t, m, dt, gain, b + t * padded, padded, rate, h);
+  }
+
+  /// Tokens [t, t + count); several, because their exponentials do not wait for each other.
+  template <int count>
+  MOIRE_INLINE void replayTokens(int64_t t, const ScanGradientScratch<S> &m, const S *dt, const S *gain, const S *b,
+                                 int64_t padded, const Vec<S> (&rate)[block], Vec<S> (&h)[block]) {
+    Vec<S> factor[count * block];
+    MOIRE_UNROLL
+    for (int k = 0; k < count * block; ++k)
+      factor[k] = V::load(dt + (t + k / block) * lanes) * rate[k % block];
+    expScaled<count * block>(factor);
+    S *factors = m.factors + t * block * lanes, *states = m.states + (t + 1) * block * lanes;
+    MOIRE_UNROLL
+    for (int k = 0; k < count * block; ++k) {
+      int n = k % block, token = k / block;
+      h[n] = V::fma(factor[k], h[n], V::load(gain + (t + token) * lanes) * V::broadcast(b[token * padded + n]));
+      V::store(factors + k * lanes, factor[k]);
+      V::store(states + k * lanes, h[n]);
     }
   }
 
@@ -174,10 +184,10 @@ template <typename X, typename S> class ScanGradientTask {
     }
   }
 
-  void runBlock(int64_t from, int64_t t, int64_t tokens) {
+  void runBlock(int64_t from, int64_t t, int64_t tokens, PrefetchWalk &next) {
     const ScanGradientScratch<S> local = m; // a copy that no store can alias
     for (int64_t p = 0; p < panels; ++p) {
-      replay(p, from, tokens, local, padded);
+      replay(p, from, tokens, local, padded, next);
       if (p == 0)
         from == 0 ? sweep<true, true>(p, from, tokens, local, padded)
                   : sweep<true, false>(p, from, tokens, local, padded);
@@ -220,10 +230,9 @@ public:
     for (int64_t t = (s.time - 1) / chunk * chunk; t >= 0; t -= chunk) {
       int64_t tokens = smaller(chunk, s.time - t);
       loadChunk(t, tokens);
-      for (int64_t from = 0; from < padded; from += block) {
-        prefetchShare(from, t, tokens);
-        runBlock(from, t, tokens);
-      }
+      PrefetchWalk next = nextRows(t, tokens);
+      for (int64_t from = 0; from < padded; from += block)
+        runBlock(from, t, tokens, next);
       storeChunk(t, tokens);
     }
     for (int64_t p = 0; p < panels; ++p) {

@@ -28,38 +28,26 @@ inline constexpr int64_t scanTaskChannels = 64;
 inline constexpr int scanBlock = 8, scanInterleave = 4;
 static_assert(scanBlock % scanInterleave == 0 && statePad == scanInterleave);
 
-/// One panel of channels over the tokens of one chunk.
-template <typename X, typename S> struct ScanPanelRun {
-  int64_t tokens, channels, padded;
-  const X *u;
-  int64_t uStride;
-  const S *dt;
-  int64_t dense; ///< stride of dt and y
-  Vec<S> d;
+/// One panel of channels over the tokens of one chunk, packed as [tokens][lanes].
+template <typename S> struct ScanPanelRun {
+  int64_t tokens, padded;
+  const S *dt, *gain;     ///< gain = dt u
   const S *decay, *b, *c; ///< [padded][lanes], [tokens][padded], [tokens][padded]
-  S *h;                   ///< [padded][lanes]
-  S *partial;             ///< [tokens][lanes]: y so far, when the states take more than one block
-  X *y;
-  int64_t nextInput, nextDense; ///< from a row of this run to the same row of the next one, in u and in dt and y
+  S *h, *y;               ///< [padded][lanes]; y, to which the states' part is added
+  PrefetchWalk *next;
 
   /// States [from, from + block).
   template <int block> inline void run(int64_t from) const {
     constexpr int64_t lanes = Simd<S>::lanes;
-    bool first = from == 0, last = from + block == padded;
     Vec<S> state[block];
     MOIRE_UNROLL
     for (int n = 0; n < block; ++n)
       state[n] = Simd<S>::load(h + (from + n) * lanes);
     const S *panel = decay + from * lanes, *bRow = b + from, *cRow = c + from;
     for (int64_t t = 0; t < tokens; ++t, bRow += padded, cRow += padded) {
-      if (last) {
-        __builtin_prefetch(u + t * uStride + nextInput, 0, 3);
-        __builtin_prefetch(dt + t * dense + nextDense, 0, 3);
-        __builtin_prefetch(y + t * dense + nextDense, 1, 3);
-      }
-      Vec<S> step = loadElements<S>(dt + t * dense, channels), input = loadElements<S>(u + t * uStride, channels);
-      Vec<S> gain = step * input;
-      Vec<S> sums[2] = {first ? d * input : Simd<S>::load(partial + t * lanes), Simd<S>::zero()};
+      next->step();
+      Vec<S> step = Simd<S>::load(dt + t * lanes), input = Simd<S>::load(gain + t * lanes);
+      Vec<S> sums[2] = {Simd<S>::load(y + t * lanes), Simd<S>::zero()};
       MOIRE_UNROLL
       for (int n = 0; n < block; n += scanInterleave) {
         Vec<S> factor[scanInterleave];
@@ -69,14 +57,11 @@ template <typename X, typename S> struct ScanPanelRun {
         expScaled<scanInterleave>(factor);
         MOIRE_UNROLL
         for (int k = 0; k < scanInterleave; ++k) {
-          state[n + k] = Simd<S>::fma(factor[k], state[n + k], gain * Simd<S>::broadcast(bRow[n + k]));
+          state[n + k] = Simd<S>::fma(factor[k], state[n + k], input * Simd<S>::broadcast(bRow[n + k]));
           sums[k & 1] = Simd<S>::fma(Simd<S>::broadcast(cRow[n + k]), state[n + k], sums[k & 1]);
         }
       }
-      if (last)
-        storeElements<S>(y + t * dense, sums[0] + sums[1], channels);
-      else
-        Simd<S>::store(partial + t * lanes, sums[0] + sums[1]);
+      Simd<S>::store(y + t * lanes, sums[0] + sums[1]);
     }
     MOIRE_UNROLL
     for (int n = 0; n < block; ++n)
@@ -92,67 +77,100 @@ template <typename X, typename S> struct ScanPanelRun {
   }
 };
 
-/// The channels [begin, end) of batch row i.
-template <typename X, typename S>
-inline void scanTask(const ScanArguments<X, S> &s, int64_t i, int64_t begin, int64_t end) {
-  constexpr int64_t lanes = Simd<S>::lanes;
-  int64_t padded = paddedState(s.state), panels = (end - begin + lanes - 1) / lanes, panelSize = padded * lanes;
-  int64_t chunks = (s.time + MOIRE_SCAN_CHUNK - 1) / MOIRE_SCAN_CHUNK;
+/// One task: the channels [begin, end) of batch row i.
+template <typename X, typename S> class ScanTask {
+  using V = Simd<S>;
+  static constexpr int64_t lanes = V::lanes, chunk = MOIRE_SCAN_CHUNK;
+  const ScanArguments<X, S> &s;
+  int64_t i, begin, end, padded, panels, chunks;
   ScratchFrame frame;
-  S *decay = frame.take<S>(size_t(panels * panelSize)), *h = frame.take<S>(size_t(panels * panelSize));
-  S *b = frame.take<S>(size_t(MOIRE_SCAN_CHUNK * padded)), *c = frame.take<S>(size_t(MOIRE_SCAN_CHUNK * padded));
-  S *partial = frame.take<S>(size_t(MOIRE_SCAN_CHUNK * lanes));
-  for (int64_t p = 0; p < panels; ++p) {
-    int64_t channel = begin + p * lanes, used = smaller(lanes, end - channel);
-    loadPanel<S>(s.state, used, s.a + channel * s.state, expScale<S>, decay + p * panelSize);
-    if (s.initial)
-      loadPanel<S>(s.state, used, s.initial + (i * s.channels + channel) * s.state, S(1), h + p * panelSize);
-    else
-      std::memset(h + p * panelSize, 0, size_t(panelSize) * sizeof(S));
-  }
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    int64_t t = chunk * MOIRE_SCAN_CHUNK, tokens = smaller(MOIRE_SCAN_CHUNK, s.time - t), row = i * s.time + t;
+  S *decay, *h;     ///< [panels][padded][lanes]
+  S *b, *c;         ///< [chunk][padded]
+  S *dt, *gain, *y; ///< [panels][panelRows][lanes]
+  S *d;             ///< [panels][lanes]
+
+  int64_t channel(int64_t p) const { return begin + p * lanes; }
+  int64_t used(int64_t p) const { return smaller(lanes, end - channel(p)); }
+
+  void loadChunk(int64_t row, int64_t tokens) {
     loadStateRows(tokens, s.state, s.b + row * s.bStride, s.bStride, b);
     loadStateRows(tokens, s.state, s.c + row * s.cStride, s.cStride, c);
-    for (int64_t p = 0; p < panels; ++p) {
-      int64_t channel = begin + p * lanes, used = smaller(lanes, end - channel);
-      if (s.states)
-        storePanel(s.state, used, h + p * panelSize,
-                   s.states + ((i * chunks + chunk) * s.channels + channel) * s.state);
-      int64_t dense = row * s.channels + channel;
-      ScanPanelRun<X, S>{tokens,
-                         used,
-                         padded,
-                         s.u + row * s.uStride + channel,
-                         s.uStride,
-                         s.dt + dense,
-                         s.channels,
-                         loadElements<S>(s.d + channel, used),
-                         decay + p * panelSize,
-                         b,
-                         c,
-                         h + p * panelSize,
-                         partial,
-                         s.y + dense,
-                         p + 1 < panels ? lanes : MOIRE_SCAN_CHUNK * s.uStride - (panels - 1) * lanes,
-                         p + 1 < panels ? lanes : MOIRE_SCAN_CHUNK * s.channels - (panels - 1) * lanes}
-          .runAll();
-    }
+    // Token by token, because rows of channels lie together in memory.
+    for (int64_t k = 0; k < tokens; ++k, ++row)
+      for (int64_t p = 0; p < panels; ++p) {
+        int64_t at = (p * panelRows + k) * lanes;
+        Vec<S> step = loadElements<S>(s.dt + row * s.channels + channel(p), used(p));
+        Vec<S> input = loadElements<S>(s.u + row * s.uStride + channel(p), used(p));
+        V::store(dt + at, step);
+        V::store(gain + at, step * input);
+        V::store(y + at, V::load(d + p * lanes) * input);
+      }
   }
-  if (s.finalState)
-    for (int64_t p = 0; p < panels; ++p) {
-      int64_t channel = begin + p * lanes;
-      storePanel(s.state, smaller(lanes, end - channel), h + p * panelSize,
-                 s.finalState + (i * s.channels + channel) * s.state);
+
+  /// What the next chunk reads, and where this one's results go.
+  PrefetchWalk nextRows(int64_t row, int64_t tokens, bool last) const {
+    PrefetchWalk next(tokens);
+    next.add(s.y + row * s.channels + begin, s.channels, end - begin);
+    if (!last) {
+      next.add(s.u + (row + chunk) * s.uStride + begin, s.uStride, end - begin);
+      next.add(s.dt + (row + chunk) * s.channels + begin, s.channels, end - begin);
     }
-}
+    next.spread(panels * ((padded + scanBlock - 1) / scanBlock) * tokens);
+    return next;
+  }
+
+  void runChunk(int64_t number) {
+    int64_t t = number * chunk, tokens = smaller(chunk, s.time - t), row = i * s.time + t;
+    loadChunk(row, tokens);
+    PrefetchWalk next = nextRows(row, tokens, number + 1 == chunks);
+    for (int64_t p = 0; p < panels; ++p) {
+      if (s.states)
+        storePanel(s.state, used(p), h + p * padded * lanes,
+                   s.states + ((i * chunks + number) * s.channels + channel(p)) * s.state);
+      int64_t at = p * panelRows * lanes, panel = p * padded * lanes;
+      ScanPanelRun<S>{tokens, padded, dt + at, gain + at, decay + panel, b, c, h + panel, y + at, &next}.runAll();
+    }
+    for (int64_t k = 0; k < tokens; ++k, ++row)
+      for (int64_t p = 0; p < panels; ++p)
+        storeElements<S>(s.y + row * s.channels + channel(p), V::load(y + (p * panelRows + k) * lanes), used(p));
+  }
+
+public:
+  ScanTask(const ScanArguments<X, S> &s, int64_t i, int64_t begin, int64_t end)
+      : s(s), i(i), begin(begin), end(end), padded(paddedState(s.state)), panels((end - begin + lanes - 1) / lanes),
+        chunks((s.time + chunk - 1) / chunk) {
+    for (S **array : {&decay, &h})
+      *array = frame.take<S>(size_t(panels * padded * lanes));
+    for (S **array : {&b, &c})
+      *array = frame.take<S>(size_t(chunk * padded));
+    for (S **array : {&dt, &gain, &y})
+      *array = frame.take<S>(size_t(panels * panelRows * lanes));
+    d = frame.take<S>(size_t(panels * lanes));
+  }
+
+  void run() {
+    for (int64_t p = 0; p < panels; ++p) {
+      V::store(d + p * lanes, loadElements<S>(s.d + channel(p), used(p)));
+      loadPanel<S>(s.state, used(p), s.a + channel(p) * s.state, expScale<S>, decay + p * padded * lanes);
+      if (s.initial)
+        loadPanel<S>(s.state, used(p), s.initial + (i * s.channels + channel(p)) * s.state, S(1),
+                     h + p * padded * lanes);
+      else
+        std::memset(h + p * padded * lanes, 0, size_t(padded * lanes) * sizeof(S));
+    }
+    for (int64_t number = 0; number < chunks; ++number)
+      runChunk(number);
+    for (int64_t p = 0; s.finalState && p < panels; ++p)
+      storePanel(s.state, used(p), h + p * padded * lanes, s.finalState + (i * s.channels + channel(p)) * s.state);
+  }
+};
 
 template <typename X, typename S> void scanForward(const ScanArguments<X, S> &s) {
   int64_t tasks = (s.channels + scanTaskChannels - 1) / scanTaskChannels;
   parallelFor(s.batch * tasks, 1, [&](int64_t from, int64_t to) {
     for (int64_t task = from; task < to; ++task) {
       int64_t begin = task % tasks * scanTaskChannels;
-      scanTask(s, task / tasks, begin, smaller(begin + scanTaskChannels, s.channels));
+      ScanTask<X, S>(s, task / tasks, begin, smaller(begin + scanTaskChannels, s.channels)).run();
     }
   });
 }
