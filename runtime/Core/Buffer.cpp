@@ -22,8 +22,8 @@ Result<Buffer> Buffer::allocate(size_t bytes, std::string_view what) {
     return buffer;
   const bool large = bytes >= hugePage;
   const size_t extent = bytes + (large ? hugePage : 0);
-  void *base = extent < bytes ? MAP_FAILED
-                              : ::mmap(nullptr, extent, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *base =
+      extent < bytes ? MAP_FAILED : ::mmap(nullptr, extent, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED)
     return Status::error("not enough memory: the {} takes {} bytes", what, bytes);
   buffer.base = base;

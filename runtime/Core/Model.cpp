@@ -32,6 +32,13 @@ Result<Model> Model::make(Package package, Use use) {
   return model;
 }
 
+size_t Model::bytes() const {
+  size_t sum = 0;
+  for (const Buffer *buffer : {&params, &grads, &moment1, &moment2, &compute, &arena, &state})
+    sum += buffer->bytes();
+  return sum;
+}
+
 void Model::clearState() {
   if (state.data())
     std::memset(state.data(), 0, state.bytes());

@@ -33,6 +33,8 @@ public:
   const Package &package() const { return held; }
   const moire_buffers &buffers() const { return view; }
   moire_buffers &buffers() { return view; }
+  /// Bytes of all buffers.
+  size_t bytes() const;
   /// Forgets all that decoding has read.
   void clearState();
   /// Calls entry point `name` and turns a negative result into a message.
@@ -48,10 +50,10 @@ private:
 /// One stored tensor of a model: an instance of a parameter.
 struct Instance {
   const moire_parameter &parameter;
-  int64_t number;      ///< which instance
-  const char *path;    ///< its full path
-  int64_t offset;      ///< first element
-  int64_t elements;    ///< how many
+  int64_t number;   ///< which instance
+  const char *path; ///< its full path
+  int64_t offset;   ///< first element
+  int64_t elements; ///< how many
 };
 
 /// Calls `visit` for every instance in the order of the table; stops at the first failure.

@@ -57,9 +57,9 @@ Result<std::string> findCheckpoint(const std::string &run, int64_t step) {
 }
 
 Status tidyCheckpoints(const std::string &run, int64_t keep) {
-  std::error_code code;
+  std::error_code code, absent;
   std::vector<fs::path> remove;
-  for (const fs::directory_entry &entry : fs::directory_iterator(run + "/checkpoints", code))
+  for (const fs::directory_entry &entry : fs::directory_iterator(run + "/checkpoints", absent))
     if (entry.path().filename().string().starts_with(asidePrefix))
       remove.push_back(entry.path());
   std::vector<int64_t> steps = listCheckpoints(run);
@@ -106,8 +106,8 @@ static Status writeFolder(const std::string &folder, const Model &model, const R
                              {"model", package.model},
                              {"spec_hash", package.spec_hash},
                              {"step", std::to_string(progress.step)}};
-  MOIRE_ASSIGN(const uint64_t modelBytes, writeSafetensors(folder + "/" + modelFile,
-                                                           tensorsOf(model, model.buffers().params, ""), metadata));
+  MOIRE_ASSIGN(const uint64_t modelBytes,
+               writeSafetensors(folder + "/" + modelFile, tensorsOf(model, model.buffers().params, ""), metadata));
   MOIRE_ASSIGN(const uint64_t optimizerBytes,
                writeSafetensors(folder + "/" + optimizerFile, optimizerTensors(model), metadata));
   const Json json = {{"format", checkpointFormat},

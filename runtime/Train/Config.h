@@ -27,10 +27,10 @@ struct OptimizerConfig {
 
 /// How the learning rate moves over a run.
 struct ScheduleConfig {
-  std::string kind = "cosine"; ///< "cosine" or "constant" (both after the warm-up)
-  int64_t warmupSteps = 0;     ///< used when warmupFraction is absent
+  std::string kind = "cosine";          ///< "cosine" or "constant" (both after the warm-up)
+  int64_t warmupSteps = 0;              ///< used when warmupFraction is absent
   std::optional<double> warmupFraction; ///< of the steps
-  double final = 0;            ///< the last learning rate as a fraction of the highest
+  double final = 0;                     ///< the last learning rate as a fraction of the highest
 };
 
 /// All settings of a run that the loop reads.

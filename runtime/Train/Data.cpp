@@ -143,8 +143,8 @@ void sampleBatch(const TokenStream &data, Range train, int64_t seed, int64_t ste
   const Philox random(static_cast<uint64_t>(seed), "data");
   const auto starts = static_cast<uint64_t>(train.size() - batch.context);
   for (int64_t row = 0; row < batch.rows; ++row) {
-    const auto block = random.at({static_cast<uint32_t>(row), static_cast<uint32_t>(micro),
-                                  static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)});
+    const auto block = random.at({static_cast<uint32_t>(row), static_cast<uint32_t>(micro), static_cast<uint32_t>(step),
+                                  static_cast<uint32_t>(step >> 32)});
     fillRow(data, train.begin + static_cast<int64_t>(boundedBy(starts, block)), train.end, row, batch);
   }
 }

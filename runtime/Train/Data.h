@@ -70,7 +70,8 @@ struct Batch {
 };
 
 /// Fills a training batch: row r is the window of context + 1 tokens that starts at
-/// train.begin + boundedBy(train.size() - context, philox(seed, "data") at counter (r, micro, low and high word of step)).
+/// train.begin + boundedBy(train.size() - context, philox(seed, "data") at counter (r, micro, low and high word of
+/// step)).
 void sampleBatch(const TokenStream &data, Range train, int64_t seed, int64_t step, int64_t micro, Batch &batch);
 
 /// Batches that cover a range: its windows lie side by side, and each token but the first is a target once.

@@ -21,9 +21,9 @@ Result<Evaluation> evaluate(const Model &model, const TokenStream &data, Range r
     fillBatch(data, range, i * all / count, batch);
     double sum = 0;
     int64_t tokens = 0;
-    MOIRE_TRY(model.check(model.package()->eval_step(&model.buffers(), batch.tokens.data(), batch.targets.data(), &sum,
-                                                     &tokens),
-                          "eval"));
+    MOIRE_TRY(model.check(
+        model.package()->eval_step(&model.buffers(), batch.tokens.data(), batch.targets.data(), &sum, &tokens),
+        "eval"));
     result.lossSum += sum;
     result.tokens += tokens;
   }

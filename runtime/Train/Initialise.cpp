@@ -79,8 +79,7 @@ template <typename T> Status fill(const Instance &instance, int64_t seed, T *out
       value = std::log(static_cast<double>(i % last + 1));
       break;
     case MOIRE_INIT_DT_BIAS: {
-      const double dt =
-          std::max(std::exp(std::log(a) + (std::log(b) - std::log(a)) * draws.uniform(i)), 1e-4);
+      const double dt = std::max(std::exp(std::log(a) + (std::log(b) - std::log(a)) * draws.uniform(i)), 1e-4);
       value = dt + std::log(-std::expm1(-dt));
       break;
     }
@@ -94,12 +93,15 @@ template <typename T> Status fill(const Instance &instance, int64_t seed, T *out
 
 } // namespace
 
+Status initialiseInstance(const Instance &instance, int64_t seed, bool wide, void *out) {
+  return wide ? fill(instance, seed, static_cast<double *>(out)) : fill(instance, seed, static_cast<float *>(out));
+}
+
 Status initialise(Model &model, int64_t seed) {
-  const bool wide = model.package().elementBytes() == 8;
+  const size_t size = model.package().elementBytes();
   MOIRE_TRY(forEachInstance(*model.package(), [&](const Instance &instance) {
-    void *const params = model.buffers().params;
-    return wide ? fill(instance, seed, static_cast<double *>(params) + instance.offset)
-                : fill(instance, seed, static_cast<float *>(params) + instance.offset);
+    char *const params = static_cast<char *>(model.buffers().params);
+    return initialiseInstance(instance, seed, size == 8, params + static_cast<size_t>(instance.offset) * size);
   }));
   return model.check(model.package()->refresh(&model.buffers()), "refresh");
 }

@@ -65,10 +65,10 @@ void ProgressLine::step(const StepReport &report) {
   const bool due = report.step % interval == 0 || report.step == steps || report.evalLoss;
   if (!terminal && !due)
     return;
-  std::string line = fmt::format("step {:>{}}/{}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {:.0f} tok/s  eta {}", report.step,
-                                 fmt::formatted_size("{}", steps), steps, report.loss, report.gradientNorm,
-                                 report.learningRate, report.tokensPerSecond,
-                                 duration(pace * static_cast<double>(steps - report.step)));
+  std::string line =
+      fmt::format("step {:>{}}/{}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {:.0f} tok/s  eta {}", report.step,
+                  fmt::formatted_size("{}", steps), steps, report.loss, report.gradientNorm, report.learningRate,
+                  report.tokensPerSecond, duration(pace * static_cast<double>(steps - report.step)));
   if (report.evalLoss)
     line += fmt::format("  eval {:.4f}", *report.evalLoss);
   if (!terminal) {

@@ -49,9 +49,9 @@ static Result<RunState> resumeState(TrainRequest &request) {
 }
 
 static Status checkFree(const std::string &folder) {
-  return holdsRun(folder) ? Status::error("`{}` already holds a run: resume it with --resume, or choose another --out",
-                                          folder)
-                          : Status();
+  return holdsRun(folder)
+             ? Status::error("`{}` already holds a run: resume it with --resume, or choose another --out", folder)
+             : Status();
 }
 
 /// The state of a run that has not begun: the package's train section.
@@ -61,6 +61,7 @@ static Result<RunState> freshState(const TrainRequest &request, const Package &p
   MOIRE_ASSIGN(const Json json, parseJson(package->train_json, where));
   RunState state;
   MOIRE_ASSIGN(state.config, parseTrainConfig(json, where));
+  state.precision = package.precisionName();
   return state;
 }
 
@@ -105,59 +106,62 @@ static Status checkIdentity(const RunState &begun, const RunState &now) {
                        describe(begun.data) == describe(now.data) ? "other contents" : describe(begun.data));
 }
 
-Result<PreparedRun> prepare(const TrainRequest &asked) {
-  TrainRequest request = asked;
-  RunState state;
-  std::optional<FolderLock> lock;
-  if (request.resume) {
-    if (!holdsRun(request.out))
-      return Status::error("nothing to resume: `{}` does not hold a run", request.out);
-    MOIRE_ASSIGN(lock, FolderLock::take(request.out));
-    MOIRE_ASSIGN(state, resumeState(request));
-  }
-  MOIRE_ASSIGN(Package package, Package::load(request.package));
-  if (request.resume) {
-    MOIRE_TRY(checkTrainSection(state, package));
-  } else {
-    MOIRE_ASSIGN(state, freshState(request, package));
-    state.precision = package.precisionName();
-  }
-  apply(request.overrides, state.config);
-  if (state.config.steps < state.progress.step)
-    return Status::error("`{}` has done {} steps already, --steps asks for {}", request.out, state.progress.step,
-                         state.config.steps);
-
-  MOIRE_ASSIGN(const Tokenizer tokenizer, Tokenizer::make(request.record.tokenizer));
-  MOIRE_ASSIGN(TokenStream data, TokenStream::open(request.record.data, tokenizer, package->vocab));
-  const Split split = splitByPosition(data.size(), state.config.holdout);
-  MOIRE_TRY(checkSplit(split, *package));
-  RunState begun = state;
+/// Opens the data, notes in `state` what they are, and checks them against the model and, when resuming, against what
+/// the run began with.
+static Result<TokenStream> openData(const TrainRequest &request, const moire_package &package,
+                                    const Tokenizer &tokenizer, RunState &state) {
+  MOIRE_ASSIGN(TokenStream data, TokenStream::open(request.record.data, tokenizer, package.vocab));
+  MOIRE_TRY(checkSplit(splitByPosition(data.size(), state.config.holdout), package));
+  const RunState begun = state;
   state.data = data.identity();
   MOIRE_ASSIGN(state.tokenizer, tokenizerIdentity(tokenizer, data.isText()));
   if (request.resume)
     MOIRE_TRY(checkIdentity(begun, state));
+  return data;
+}
 
-  MOIRE_ASSIGN(Model model, Model::make(std::move(package), Use::Train));
-  MOIRE_ASSIGN(Buffer accumulator,
-               Buffer::allocate(state.config.accumulate > 1 ? static_cast<size_t>(model.package()->parameter_elements) *
-                                                                  model.package().elementBytes()
-                                                            : 0,
-                                "accumulated gradients"));
+Result<PreparedRun> prepare(const TrainRequest &asked) {
+  TrainRequest request = asked;
+  const std::string &folder = request.out;
+  RunState state;
+  std::optional<FolderLock> lock;
+  if (request.resume) {
+    if (!holdsRun(folder))
+      return Status::error("nothing to resume: `{}` does not hold a run", folder);
+    MOIRE_ASSIGN(lock, FolderLock::take(folder));
+    MOIRE_ASSIGN(state, resumeState(request));
+  }
+  MOIRE_ASSIGN(const Package package, Package::load(request.package));
+  if (request.resume) {
+    MOIRE_TRY(checkTrainSection(state, package));
+  } else {
+    MOIRE_ASSIGN(state, freshState(request, package));
+  }
+  apply(request.overrides, state.config);
+  if (state.config.steps < state.progress.step)
+    return Status::error("`{}` has done {} steps already, --steps asks for {}", folder, state.progress.step,
+                         state.config.steps);
+
+  MOIRE_ASSIGN(Model model, Model::make(package, Use::Train));
+  const size_t master = static_cast<size_t>(package->parameter_elements) * package.elementBytes();
+  MOIRE_ASSIGN(Buffer accumulator, Buffer::allocate(state.config.accumulate > 1 ? master : 0, "accumulated gradients"));
   if (request.resume)
-    MOIRE_TRY(loadCheckpoint(checkpointPath(request.out, state.progress.step), model, /*optimizer=*/true));
-  else
-    MOIRE_TRY(initialise(model, state.config.seed));
+    MOIRE_TRY(loadCheckpoint(checkpointPath(folder, state.progress.step), model, /*optimizer=*/true));
+  MOIRE_ASSIGN(const Tokenizer tokenizer, Tokenizer::make(request.record.tokenizer));
+  MOIRE_ASSIGN(TokenStream data, openData(request, *package, tokenizer, state));
+  const Split split = splitByPosition(data.size(), state.config.holdout);
 
   if (!request.resume) {
-    MOIRE_TRY(makeFolders(request.out));
-    MOIRE_ASSIGN(lock, FolderLock::take(request.out));
-    MOIRE_TRY(checkFree(request.out)); // another run may have begun while the data were read
+    MOIRE_TRY(initialise(model, state.config.seed));
+    MOIRE_TRY(makeFolders(folder));
+    MOIRE_ASSIGN(lock, FolderLock::take(folder));
+    MOIRE_TRY(checkFree(folder)); // another run may have begun while the data were read
   }
-  MOIRE_TRY(tidyCheckpoints(request.out, state.config.keep));
-  MOIRE_TRY(writeRunFolder(request.out, model, request.record, state, tokenizer));
-  MOIRE_ASSIGN(MetricsLog metrics, MetricsLog::open(request.out + "/metrics.jsonl", state.progress.step));
-  return PreparedRun{request.out,      std::move(model),       std::move(data), split,
-             std::move(state), std::move(accumulator), std::move(*lock), std::move(metrics)};
+  MOIRE_TRY(tidyCheckpoints(folder, state.config.keep));
+  MOIRE_TRY(writeRunFolder(folder, model, request.record, state, tokenizer));
+  MOIRE_ASSIGN(MetricsLog metrics, MetricsLog::open(folder + "/metrics.jsonl", state.progress.step));
+  return PreparedRun{folder,           std::move(model),       std::move(data),  split,
+                     std::move(state), std::move(accumulator), std::move(*lock), std::move(metrics)};
 }
 
 } // namespace moire::runtime

@@ -96,8 +96,9 @@ Result<OpenedRun> openRun(const std::string &folder, int64_t step, Use use) {
   MOIRE_ASSIGN(RunState state, readState(checkpoint));
   const bool pieces = state.tokenizer.starts_with("sentencepiece:");
   // "u16" stands for bare numbers of any width: the width is a matter of the files, not of the model.
-  MOIRE_ASSIGN(Tokenizer tokenizer,
-               Tokenizer::make(pieces ? folder + "/tokenizer.model" : state.tokenizer == "ids" ? "u16" : "bytes"));
+  MOIRE_ASSIGN(Tokenizer tokenizer, Tokenizer::make(pieces                     ? folder + "/tokenizer.model"
+                                                    : state.tokenizer == "ids" ? "u16"
+                                                                               : "bytes"));
   MOIRE_ASSIGN(Package package, Package::load(folder + "/package.so"));
   MOIRE_ASSIGN(Model model, Model::make(std::move(package), use));
   MOIRE_TRY(loadCheckpoint(checkpoint, model, /*optimizer=*/false));

@@ -21,7 +21,8 @@ Result<uint64_t> writeSafetensors(const std::string &path, const std::vector<Sto
   Json header = {{"__metadata__", metadata}};
   uint64_t end = 0;
   for (const StoredTensor &tensor : tensors) {
-    header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {end, end + tensor.bytes}}};
+    header[tensor.name] = {
+        {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {end, end + tensor.bytes}}};
     end += tensor.bytes;
   }
   std::string text = header.dump();
@@ -37,9 +38,9 @@ Result<uint64_t> writeSafetensors(const std::string &path, const std::vector<Sto
 }
 
 static uint64_t dtypeBytes(const std::string &dtype) {
-  static const std::map<std::string, uint64_t> sizes = {
-      {"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4}, {"U32", 4}, {"F16", 2},
-      {"BF16", 2}, {"I16", 2}, {"U16", 2}, {"I8", 1},  {"U8", 1},  {"BOOL", 1}};
+  static const std::map<std::string, uint64_t> sizes = {{"F64", 8}, {"I64", 8}, {"U64", 8},  {"F32", 4}, {"I32", 4},
+                                                        {"U32", 4}, {"F16", 2}, {"BF16", 2}, {"I16", 2}, {"U16", 2},
+                                                        {"I8", 1},  {"U8", 1},  {"BOOL", 1}};
   const auto found = sizes.find(dtype);
   return found == sizes.end() ? 0 : found->second;
 }

@@ -39,7 +39,8 @@ public:
   }
 
 private:
-  struct sigaction oldInterrupt {}, oldTerminate {};
+  struct sigaction oldInterrupt {
+  }, oldTerminate{};
 };
 
 double secondsSince(std::chrono::steady_clock::time_point start) {
@@ -69,9 +70,9 @@ Status computeGradients(PreparedRun &run, Workspace &work, moire_buffers &gradie
   for (int64_t micro = 0; micro < config.accumulate; ++micro) {
     sampleBatch(run.data, run.split.train, config.seed, run.state.progress.step, micro, work.batch);
     const moire_buffers &target = micro == 0 ? gradients : run.model.buffers();
-    MOIRE_TRY(run.model.check(package.train_step(&target, work.batch.tokens.data(), work.batch.targets.data(), share,
-                                                 work.metrics.data()),
-                              "train"));
+    MOIRE_TRY(run.model.check(
+        package.train_step(&target, work.batch.tokens.data(), work.batch.targets.data(), share, work.metrics.data()),
+        "train"));
     if (micro > 0)
       MOIRE_TRY(run.model.check(package.accumulate(&target, gradients.grads), "accumulate"));
     for (size_t i = 0; i < work.sums.size(); ++i)
@@ -85,8 +86,8 @@ Status updateParameters(PreparedRun &run, const moire_buffers &gradients, StepRe
   const OptimizerConfig &config = run.state.config.optimizer;
   TrainProgress &progress = run.state.progress;
   report.learningRate = learningRate(run.state.config, progress.step);
-  const moire_adamw scalars = {report.learningRate, config.beta1, config.beta2, config.eps, config.weightDecay,
-                               config.clip,         1.0,          progress.updates + 1};
+  const moire_adamw scalars = {report.learningRate, config.beta1, config.beta2, config.eps,
+                               config.weightDecay,  config.clip,  1.0,          progress.updates + 1};
   const int32_t code = run.model.package()->optimizer_step(&gradients, &scalars, &report.gradientNorm);
   MOIRE_TRY(run.model.check(code, "optimizer"));
   progress.updates += code == 0;

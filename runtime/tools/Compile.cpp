@@ -44,8 +44,7 @@ void addCompileOptions(CLI::App &command, CompileOptions &options) {
       ->check([](const std::string &define) {
         return define.find('=') == std::string::npos ? "-D " + define + ": expected NAME=VALUE" : std::string();
       });
-  command.add_option("--precision", options.precision, "Precision of products")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_option("--precision", options.precision, "Precision of products")->check(CLI::IsMember({"f32", "bf16"}));
 }
 
 bool isPackage(const std::string &path) { return path.ends_with(".so"); }

@@ -32,7 +32,8 @@ Result<int> runEval(const Options &options) {
   if (!options.tokenizer.empty() && (!ids || explicitly.pieces() != INT32_MAX))
     return Status::error("the run reads `{}` tokens: --tokenizer {} does not fit", run.state.tokenizer,
                          options.tokenizer);
-  MOIRE_ASSIGN(const TokenStream data, TokenStream::open(options.data, ids ? explicitly : run.tokenizer, package.vocab));
+  MOIRE_ASSIGN(const TokenStream data,
+               TokenStream::open(options.data, ids ? explicitly : run.tokenizer, package.vocab));
   if (ids && data.isText())
     return Status::error("the run reads token numbers, but the data are text");
   const Range range = {splitByPosition(data.size(), options.holdout).heldOut.begin, data.size()};

@@ -67,12 +67,12 @@ Result<int> runGenerate(const Options &options) {
       MOIRE_TRY(stream.write(options.prompt + (run.tokenizer.pieces() == INT32_MAX ? " " : "")));
     return stream.add(token);
   };
-  MOIRE_ASSIGN(const int64_t made, generate(run.model, prompt, options.tokens, run.tokenizer.pieces(),
-                                            options.sampling, emit));
+  MOIRE_ASSIGN(const int64_t made,
+               generate(run.model, prompt, options.tokens, run.tokenizer.pieces(), options.sampling, emit));
   MOIRE_TRY(stream.write("\n"));
   if (made < options.tokens)
-    fmt::print(stderr, "moire: note: stopped after {} of {} tokens: the model's context of {} positions is full\n", made,
-               options.tokens, run.model.package()->decode_context);
+    fmt::print(stderr, "moire: note: stopped after {} of {} tokens: the model's context of {} positions is full\n",
+               made, options.tokens, run.model.package()->decode_context);
   return 0;
 }
 

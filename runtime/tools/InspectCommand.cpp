@@ -72,37 +72,36 @@ Result<Json> describePackage(const std::string &path) {
   const auto master = package.parameter_elements * static_cast<int64_t>(loaded.elementBytes());
   Json metrics = Json::array();
   for (int64_t i = 0; i < package.metric_count; ++i)
-    metrics.push_back({{"path", package.metrics[i].path},
-                       {"kind", package.metrics[i].kind},
-                       {"count", package.metrics[i].count}});
-  return Json{{"kind", "package"},
-              {"model", package.model},
-              {"spec_hash", package.spec_hash},
-              {"compiler", package.compiler},
-              {"abi_version", package.abi_version},
-              {"target", package.target},
-              {"features", package.features},
-              {"precision", loaded.precisionName()},
-              {"batch", package.batch},
-              {"context", package.context},
-              {"vocab", package.vocab},
-              {"decode_context", package.decode_context},
-              {"prefill_tokens", package.prefill_tokens},
-              {"bytes",
-               {{"params", master},
-                {"grads", master},
-                {"moment1", master},
-                {"moment2", master},
-                {"compute", package.compute_elements * 2},
-                {"arena", package.arena_bytes},
-                {"state", package.state_bytes}}},
-              {"parameters", parameterTable(package)},
-              {"metrics", metrics},
-              {"entry_points",
-               {"train_step", "accumulate", "optimizer_step", "refresh", "eval_step", "prefill", "decode"}},
-              {"symbols", symbols},
-              {"train", train},
-              {"cost", cost}};
+    metrics.push_back(
+        {{"path", package.metrics[i].path}, {"kind", package.metrics[i].kind}, {"count", package.metrics[i].count}});
+  return Json{
+      {"kind", "package"},
+      {"model", package.model},
+      {"spec_hash", package.spec_hash},
+      {"compiler", package.compiler},
+      {"abi_version", package.abi_version},
+      {"target", package.target},
+      {"features", package.features},
+      {"precision", loaded.precisionName()},
+      {"batch", package.batch},
+      {"context", package.context},
+      {"vocab", package.vocab},
+      {"decode_context", package.decode_context},
+      {"prefill_tokens", package.prefill_tokens},
+      {"bytes",
+       {{"params", master},
+        {"grads", master},
+        {"moment1", master},
+        {"moment2", master},
+        {"compute", package.compute_elements * 2},
+        {"arena", package.arena_bytes},
+        {"state", package.state_bytes}}},
+      {"parameters", parameterTable(package)},
+      {"metrics", metrics},
+      {"entry_points", {"train_step", "accumulate", "optimizer_step", "refresh", "eval_step", "prefill", "decode"}},
+      {"symbols", symbols},
+      {"train", train},
+      {"cost", cost}};
 }
 
 /// Tensors of a safetensors file.
@@ -110,7 +109,8 @@ Result<Json> describeTensors(const std::string &path) {
   MOIRE_ASSIGN(const Safetensors file, Safetensors::open(path));
   Json tensors = Json::array();
   for (const StoredTensor &tensor : file.tensors())
-    tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
+    tensors.push_back(
+        {{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
   return Json{{"metadata", file.metadata()}, {"tensors", tensors}};
 }
 
@@ -180,7 +180,8 @@ Result<int> runInspect(const Options &options) {
 void addInspectCommand(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App &command = *app.add_subcommand("inspect", "Show what is in a package or a checkpoint");
-  command.add_option("path", options->path, "Package (.so), checkpoint or run folder, or .safetensors file")->required();
+  command.add_option("path", options->path, "Package (.so), checkpoint or run folder, or .safetensors file")
+      ->required();
   command.add_flag("--json", options->json, "One line of JSON");
   command.callback([options, &action] { action = [options] { return runInspect(*options); }; });
 }

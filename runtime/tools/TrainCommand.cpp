@@ -21,6 +21,8 @@ struct Options {
   TrainRequest request;
 };
 
+double megabytes(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
 /// What the run is about to do, in a few lines.
 void announce(const PreparedRun &run, const RunRecord &record) {
   const moire_package &package = *run.model.package();
@@ -30,6 +32,10 @@ void announce(const PreparedRun &run, const RunRecord &record) {
     parameters += package.parameters[i].instances * instanceElements(package.parameters[i]);
   fmt::print("model {}: {} parameters, {} products, spec {}\n", package.model, parameters,
              run.model.package().precisionName(), package.spec_hash);
+  fmt::print("memory: {:.1f} MiB, of them {:.1f} for gradients and moments, {:.1f} of scratch\n",
+             megabytes(run.model.bytes() + run.accumulator.bytes()),
+             megabytes(3 * static_cast<size_t>(package.parameter_elements) * run.model.package().elementBytes()),
+             megabytes(static_cast<size_t>(package.arena_bytes)));
   fmt::print("data: {} tokens to train on, {} held out ({})\n", run.split.train.size(), run.split.heldOut.size(),
              run.state.tokenizer);
   fmt::print("{} steps of {} x {} x {} tokens, {} threads, seed {}, into {}\n", config.steps, config.accumulate,
@@ -76,9 +82,11 @@ void addTrainCommand(CLI::App &app, Action &action, const std::vector<std::strin
   command.add_option("--tokenizer", record.tokenizer, "bytes, u16, u32 or a SentencePiece model (FILE.model)");
   command.add_option("--holdout", change.holdout, "Last part of the data, kept for evaluation")
       ->check(CLI::Range(0.0, 0.99));
-  command.add_option("--checkpoint-every", change.checkpointEvery, "Steps between checkpoints (0: a quarter of the run)")
+  command
+      .add_option("--checkpoint-every", change.checkpointEvery, "Steps between checkpoints (0: a quarter of the run)")
       ->check(natural);
-  command.add_option("--eval-every", change.evalEvery, "Steps between evaluations (0: only at the end)")->check(natural);
+  command.add_option("--eval-every", change.evalEvery, "Steps between evaluations (0: only at the end)")
+      ->check(natural);
   command.add_option("--log-every", change.logEvery, "Steps between plain progress lines (0: twenty lines)")
       ->check(natural);
   command.add_option("--keep", change.keep, "Checkpoints to keep (0: all)")->check(natural);

@@ -7,8 +7,8 @@
 // damaged or foreign is refused with the reason.
 //
 //===------------------------------------------------------------------------===//
-#include "Support.h"
 #include "runtime/Train/Checkpoint.h"
+#include "Support.h"
 #include "runtime/Train/Initialise.h"
 
 #include <cstring>
@@ -57,7 +57,8 @@ TEST_F(Tensors, DamagedFilesAreRefused) {
   fails(file("[]", ""), "is not a safetensors file");
   fails(file("{", ""), "not valid JSON");
   const auto entry = [](const std::string &dtype, const std::string &shape, const std::string &place) {
-    return file(fmt::format(R"({{"a":{{"dtype":"{}","shape":{},"data_offsets":{}}}}})", dtype, shape, place), "12345678");
+    return file(fmt::format(R"({{"a":{{"dtype":"{}","shape":{},"data_offsets":{}}}}})", dtype, shape, place),
+                "12345678");
   };
   for (const std::string &bytes :
        {entry("F31", "[2]", "[0,8]"), entry("F32", "[3]", "[0,8]"), entry("F32", "[2]", "[8,0]"),

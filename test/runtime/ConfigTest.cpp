@@ -6,8 +6,8 @@
 // What the train section accepts, and the learning rates that come out.
 //
 //===------------------------------------------------------------------------===//
-#include "Support.h"
 #include "runtime/Train/Config.h"
+#include "Support.h"
 
 #include <cmath>
 

@@ -45,7 +45,9 @@ protected:
   const moire_buffers *buffers() const { return &model->buffers(); }
   bool wide() const { return model->package().elementBytes() == 8; }
   /// Relative tolerance for the same quantity computed along two ways.
-  double tolerance() const { return p().precision == MOIRE_DTYPE_F64 ? 1e-9 : p().precision == MOIRE_DTYPE_F32 ? 1e-5 : 2e-2; }
+  double tolerance() const {
+    return p().precision == MOIRE_DTYPE_F64 ? 1e-9 : p().precision == MOIRE_DTYPE_F32 ? 1e-5 : 2e-2;
+  }
 
   /// Random tokens, each the target of the one before.
   void fill(uint64_t seed) {
@@ -194,9 +196,8 @@ TEST_F(Conformance, OptimizerFollowsItsFormula) {
     (void)train();
     const std::vector<double> grads = copy(buffers()->grads);
     double squares = 0;
-    forEachElement([&](int64_t e, const moire_parameter &) {
-      squares += std::pow(gradScale * grads[static_cast<size_t>(e)], 2);
-    });
+    forEachElement(
+        [&](int64_t e, const moire_parameter &) { squares += std::pow(gradScale * grads[static_cast<size_t>(e)], 2); });
     const double norm = std::sqrt(squares), clip = step == 2 ? norm / 3 : 0;
     const moire_adamw scalars = {lr, beta1, beta2, eps, decay, clip, gradScale, step};
     double reported = 0;

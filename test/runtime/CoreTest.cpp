@@ -44,8 +44,7 @@ TEST(Hash, Fnv1aMatchesItsVectors) {
 
 TEST(Philox, MatchesKnownAnswers) {
   // The known-answer vectors of Random123 for philox4x32 with 10 rounds.
-  EXPECT_EQ(Philox(0).at(Philox::Block{0, 0, 0, 0}),
-            (Philox::Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(Philox(0).at(Philox::Block{0, 0, 0, 0}), (Philox::Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(Philox(UINT64_MAX).at(Philox::Block{~0u, ~0u, ~0u, ~0u}),
             (Philox::Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(Philox(0x299f31d0a4093822).at(Philox::Block{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}),

@@ -7,9 +7,9 @@
 // that are cut from the good ones.
 //
 //===------------------------------------------------------------------------===//
+#include "runtime/Train/Data.h"
 #include "Support.h"
 #include "runtime/Core/Philox.h"
-#include "runtime/Train/Data.h"
 
 #include <set>
 

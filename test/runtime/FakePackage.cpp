@@ -37,7 +37,7 @@
 #endif
 #ifndef FAKE_TRAIN
 #define FAKE_TRAIN                                                                                                     \
-  R"({"steps":20,"accumulate":1,"optimizer":{"kind":"adamw","lr":0.05,"beta1":0.9,"beta2":0.95,"eps":1e-8,)"          \
+  R"({"steps":20,"accumulate":1,"optimizer":{"kind":"adamw","lr":0.05,"beta1":0.9,"beta2":0.95,"eps":1e-8,)"           \
   R"("weight_decay":0.1,"clip":1.0},"schedule":{"kind":"cosine","warmup_steps":2,"final":0.1},"holdout":0.1,"seed":0})"
 #endif
 #ifndef FAKE_NAN // 0: never, 1: every gradient, 2: when the batch's first token is odd
@@ -210,15 +210,14 @@ constexpr int64_t square[] = {V, V}, row[] = {V};
 const char *const bigramPaths[] = {"bigram.weight"}, *const firstPaths[] = {"first.weight"};
 const char *const biasPaths[] = {"layers.0.bias", "layers.1.bias"};
 const moire_parameter parameters[] = {
-    {"bigram.weight", "embedding", bigramPaths, 1, 2, square, bigramAt, computeElements > 0 ? 0 : -1,
-     MOIRE_INIT_NORMAL, 0.02, 0, 1.0, 1.0},
+    {"bigram.weight", "embedding", bigramPaths, 1, 2, square, bigramAt, computeElements > 0 ? 0 : -1, MOIRE_INIT_NORMAL,
+     0.02, 0, 1.0, 1.0},
     {"first.weight", "embedding", firstPaths, 1, 2, square, firstAt, -1, MOIRE_INIT_TRUNCATED_NORMAL, 0.02, 0.03, 0.5,
      1.0},
     {"layers.#.bias", "norm", biasPaths, layers, 1, row, biasAt, -1, MOIRE_INIT_UNIFORM, -0.01, 0.01, 0.5, 0.0},
 };
-const moire_metric metrics[] = {{"loss", "loss", 0, 1},
-                                {"layers.0.moe.balance_loss", "aux_loss", 1, 1},
-                                {"layers.0.moe.load", "load", 2, groups}};
+const moire_metric metrics[] = {
+    {"loss", "loss", 0, 1}, {"layers.0.moe.balance_loss", "aux_loss", 1, 1}, {"layers.0.moe.load", "load", 2, groups}};
 
 } // namespace
 
@@ -231,10 +230,38 @@ extern "C" const moire_package *moire_get_package(void) {
   moire_no_such_kernel();
 #endif
   static const moire_package package = {
-      FAKE_ABI, sizeof(moire_package), "fake", "none", "// written by hand\nmodel fake() {}\n", FAKE_HASH, "cpu",
-      FAKE_FEATURES, FAKE_TRAIN,
-      R"({"parameters":{"total":131584,"active":131584,"by_role":{"embedding":131072,"norm":512}}})", FAKE_PRECISION, 0,
-      batch, context, V, decodeContext, prefillTokens, elements, computeElements, V * int64_t(sizeof(double)), 64,
-      2 + groups, 3, parameters, 3, metrics, trainStep, accumulate, optimizerStep, refresh, evalStep, prefill, decode};
+      FAKE_ABI,
+      sizeof(moire_package),
+      "fake",
+      "none",
+      "// written by hand\nmodel fake() {}\n",
+      FAKE_HASH,
+      "cpu",
+      FAKE_FEATURES,
+      FAKE_TRAIN,
+      R"({"parameters":{"total":131584,"active":131584,"by_role":{"embedding":131072,"norm":512}}})",
+      FAKE_PRECISION,
+      0,
+      batch,
+      context,
+      V,
+      decodeContext,
+      prefillTokens,
+      elements,
+      computeElements,
+      V * int64_t(sizeof(double)),
+      64,
+      2 + groups,
+      3,
+      parameters,
+      3,
+      metrics,
+      trainStep,
+      accumulate,
+      optimizerStep,
+      refresh,
+      evalStep,
+      prefill,
+      decode};
   return &package;
 }

@@ -4,17 +4,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Distributions by their moments, and values that depend on nothing but seed,
-// path and place. The tables of parameters are made here, around the code of the
-// fake package.
+// path and place.
 //
 //===------------------------------------------------------------------------===//
+#include "runtime/Train/Initialise.h"
 #include "Support.h"
 #include "runtime/Core/Philox.h"
-#include "runtime/Train/Initialise.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 using namespace moire::runtime;
 
@@ -62,7 +60,8 @@ TEST(Initialise, Distributions) {
 
 TEST(Initialise, ValuesAreAddressed) {
   const Model one = initialised(1), again = initialised(1), other = initialised(2), wide = initialised(1, "fake-f64");
-  const auto *a = static_cast<const float *>(one.buffers().params), *b = static_cast<const float *>(again.buffers().params);
+  const auto *a = static_cast<const float *>(one.buffers().params),
+             *b = static_cast<const float *>(again.buffers().params);
   const auto *c = static_cast<const float *>(other.buffers().params);
   const auto *d = static_cast<const double *>(wide.buffers().params);
   const auto n = static_cast<size_t>(one.package()->parameter_elements);
@@ -77,24 +76,14 @@ TEST(Initialise, ValuesAreAddressed) {
   EXPECT_EQ(a[bias + 256 + 22], static_cast<float>(-0.01 + 0.02 * u));
 }
 
-/// Fills one parameter of 8 x 16 elements as `init` says.
+/// One parameter of 8 x 16 elements, filled as `init` says.
 Result<std::vector<float>> filled(int32_t init, double a, double b) {
-  auto package = Package::load(fakePath());
   static const int64_t shape[] = {8, 16};
   static const char *const paths[] = {"p"};
   const moire_parameter parameter = {"p", "ssm", paths, 1, 2, shape, 0, -1, init, a, b, 1, 1};
-  moire_package copy = **package;
-  copy.parameter_count = 1, copy.parameters = &parameter;
-  // The runtime reads the table through the loaded package: lend it this one for the length of a call.
-  auto *const table = const_cast<moire_package *>(&**package);
-  const moire_package saved = *table;
-  auto model = Model::make(*package, Use::Evaluate);
-  std::memcpy(table, &copy, sizeof(copy));
-  Status status = initialise(*model, 3);
-  std::memcpy(table, &saved, sizeof(saved));
-  MOIRE_TRY(std::move(status));
-  const auto *values = static_cast<const float *>(model->buffers().params);
-  return std::vector<float>(values, values + 128);
+  std::vector<float> values(128);
+  MOIRE_TRY(initialiseInstance({parameter, 0, "p", 0, 128}, 3, /*wide=*/false, values.data()));
+  return values;
 }
 
 TEST(Initialise, ConstantAndLogArange) {
@@ -105,12 +94,13 @@ TEST(Initialise, ConstantAndLogArange) {
 }
 
 TEST(Initialise, DtBiasIsTheInverseSoftplus) {
-  for (const float bias : *filled(MOIRE_INIT_DT_BIAS, 1e-3, 1e-1)) {
+  const auto biases = filled(MOIRE_INIT_DT_BIAS, 1e-3, 1e-1), floored = filled(MOIRE_INIT_DT_BIAS, 1e-6, 1e-5);
+  for (const float bias : *biases) {
     const double dt = std::log1p(std::exp(static_cast<double>(bias)));
     EXPECT_GE(dt, 1e-3 * 0.999);
     EXPECT_LE(dt, 1e-1 * 1.001);
   }
-  for (const float bias : *filled(MOIRE_INIT_DT_BIAS, 1e-6, 1e-5)) // below the floor of 1e-4
+  for (const float bias : *floored) // below the floor of 1e-4
     EXPECT_NEAR(std::log1p(std::exp(static_cast<double>(bias))), 1e-4, 1e-8);
 }
 

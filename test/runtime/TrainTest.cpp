@@ -7,11 +7,11 @@
 // a process of their own.
 //
 //===------------------------------------------------------------------------===//
+#include "runtime/Train/Train.h"
 #include "Support.h"
 #include "runtime/Core/File.h"
 #include "runtime/Train/Evaluate.h"
 #include "runtime/Train/Generate.h"
-#include "runtime/Train/Train.h"
 
 #include <cmath>
 #include <csignal>
@@ -196,7 +196,8 @@ TEST_F(Training, AResumedRunIsTheSameRun) {
   fails([](auto &r) { r.package = fakePath("fake-other-rate"); }, "`optimizer` is");
   fails([](auto &r) { r.package = fakePath("fake-other-hash"); }, "of another spec");
   fails([](auto &r) { r.package = fakePath("fake-bf16"); }, "the run computes in f32");
-  fails([&](auto &r) { r.record.data = {write("b.txt", text + "!")}; }, "the data are not those of the run: 18001 tokens");
+  fails([&](auto &r) { r.record.data = {write("b.txt", text + "!")}; },
+        "the data are not those of the run: 18001 tokens");
   fails([&](auto &r) { r.record.data = {write("b.txt", "!" + text.substr(1))}; }, "other contents");
   std::filesystem::resize_file(checkpointPath(path("run"), 20) + "/optimizer.safetensors", 99);
   fails([](auto &) {}, "optimizer.safetensors` is truncated");
