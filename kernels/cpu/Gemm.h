@@ -27,6 +27,21 @@ struct Operand {
   bool alongK;          ///< whether a line runs along k
 };
 
+/// An operand that was packed as a whole before the tiles began. Panels lie in groups, for each block of k
+/// `groupsPerBlock` of them; within a group they are `panelStride` bytes apart.
+struct PackedOperand {
+  static constexpr int64_t panelsPerGroup = 8;
+
+  const void *const *groups = nullptr; ///< null: not packed
+  int64_t groupsPerBlock = 0;
+  int64_t panelStride = 0;
+
+  __attribute__((always_inline)) const void *panel(int64_t block, int64_t number) const {
+    const void *group = groups[block * groupsPerBlock + number / panelsPerGroup];
+    return static_cast<const char *>(group) + number % panelsPerGroup * panelStride;
+  }
+};
+
 /// C(row + i, column + j) = sum over k in [kBegin, kEnd) of A(row + i, k) B(k, column + j), plus C if `accumulate`.
 struct Tile {
   Operand a, b;
@@ -35,32 +50,48 @@ struct Tile {
   void *c; ///< C(0, 0)
   int64_t ldc;
   bool accumulate;
+  PackedOperand packedA, packedB; ///< may be given if row (column) is a multiple of the panel
 };
 
 /// Scratch memory of one thread for its tiles.
 struct TileScratch {
-  void *a;       ///< one panel of packed rows
-  void *b;       ///< the packed columns of one tile, for one block of k
+  void *a;       ///< packed rows, for one block of k
+  void *b;       ///< packed columns, likewise
   void *partial; ///< sums between two blocks of k, if C is narrower than they are
-  /// What `b` holds, when that is all of k: the next tile over the same columns need not pack it again.
-  const void *packedData = nullptr;
-  int64_t packedColumn = 0, packedColumns = 0, packedBegin = 0, packedEnd = 0;
+  /// The columns that `b` holds along all of k, if it does: the next tile over them need not pack them again.
+  Tile held{};
+
+  __attribute__((always_inline)) bool holds(const Tile &tile) const {
+    return held.b.data && held.b.data == tile.b.data && held.column == tile.column && held.columns == tile.columns &&
+           held.kBegin == tile.kBegin && held.kEnd == tile.kEnd;
+  }
+  __attribute__((always_inline)) void note(const Tile &tile, bool whole) {
+    held = tile;
+    if (!whole)
+      held.b.data = nullptr;
+  }
 };
 
 /// The product of one combination of element types in one instruction set.
 struct ProductEngine {
-  /// Largest tile that `run` takes.
-  static constexpr int64_t maxRows = 256, maxColumns = 512;
+  /// Largest tile that `run` takes; a little more rows than a power of two, for panels do not divide powers of two.
+  static constexpr int64_t maxRows = 280, maxColumns = 512;
 
   int rowPanel;     ///< rows that one run of the innermost loop covers; tiles best begin at multiples of it
   int columnPanel;  ///< likewise columns
   int64_t depth;    ///< how much of k is packed at a time
+  int64_t panelA;   ///< bytes of a packed panel of rows, for one block of k
+  int64_t panelB;   ///< likewise of columns
   int64_t scratchA; ///< bytes of each part of TileScratch
   int64_t scratchB;
   int64_t scratchPartial; ///< 0: not needed
   int elementSize;        ///< bytes of an element of A and B
   int outputSize;         ///< bytes of an element of C
   void (*run)(const Tile &tile, TileScratch &scratch);
+  /// Packs panels of rows of A, whose lines run across k, or of columns of B: `extent` of them from `first`, for
+  /// `count` (at most `depth`) of k from `begin`.
+  void (*packA)(const Operand &a, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to);
+  void (*packB)(const Operand &b, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to);
 };
 
 struct ProductEngines {

@@ -6,7 +6,8 @@
 // Brings rows of A, or columns of B, into the order in which the innermost loop
 // reads them: for every step of k the `width` values of a panel side by side.
 // A step is a Unit: one value, or a pair of bf16 for the dot-product
-// instructions. Whatever hangs over an edge becomes zero.
+// instructions, the last completed by a zero. Places of a panel that hang over
+// the edge of the matrix hold anything: what is computed from them is dropped.
 //
 //===----------------------------------------------------------------------===//
 #ifndef MOIRE_KERNELS_CPU_GEMMPACK_H
@@ -121,53 +122,64 @@ MOIRE_INLINE void transpose(Simd<float>::Vector *v) { transposeInMemory<float>(v
 #endif
 
 /// A panel from lines along k: `rows` of at most `width` lines from `first`, and the `count` elements from `begin` of
-/// each. Writes whole vectors, so the panel needs a vector's worth of slack behind its end.
+/// each.
 template <typename Source, typename Unit, int width>
 static void packAlongK(const Operand &operand, int64_t first, int64_t rows, int64_t begin, int64_t count, Unit *panel) {
   using P = Packing<Source, Unit>;
   using S = Simd<typename P::Lane>;
-  constexpr int lanes = S::lanes, step = lanes * P::perUnit;
-  int64_t units = (count + P::perUnit - 1) / P::perUnit;
-  // Ascending groups of lanes inside ascending k: a store may spill into what a later one writes.
-  const Source *lines[width];
-  for (int64_t r = 0; r < rows; ++r)
-    lines[r] = line<Source>(operand, first + r) + begin;
-  for (int64_t u = 0; u < units; u += lanes) {
-    int64_t here = units - u < lanes ? units - u : lanes;
-    int64_t elements = count - u * P::perUnit;
+  using Lane = typename P::Lane;
+  constexpr int lanes = S::lanes, step = lanes * P::perUnit, groups = (width + lanes - 1) / lanes;
+  const Source *lines[groups * lanes];
+  for (int64_t r = 0; r < groups * lanes; ++r)
+    lines[r] = line<Source>(operand, first + (r < rows ? r : 0)) + begin;
+  for (int64_t k = 0; k < count; k += step, panel += lanes * width) {
     for (int g = 0; g < width; g += lanes) {
       typename S::Vector v[lanes];
-      for (int i = 0; i < lanes; ++i) {
-        if (g + i >= width || g + i >= rows)
-          v[i] = S::zero();
-        else if (elements >= step)
-          v[i] = P::alongK(lines[g + i] + u * P::perUnit);
-        else
-          v[i] = P::alongKFirst(lines[g + i] + u * P::perUnit, elements);
-      }
+      bool whole = count - k >= step;
+      for (int i = 0; i < lanes; ++i)
+        v[i] = whole ? P::alongK(lines[g + i] + k) : P::alongKFirst(lines[g + i] + k, count - k);
       transpose(v);
-      auto *to = reinterpret_cast<typename P::Lane *>(panel + u * width + g);
-      if (here == lanes && g + lanes <= width) {
-        for (int i = 0; i < lanes; ++i)
-          S::store(to + i * width, v[i]);
-      } else {
-        int64_t fit = width - g < lanes ? width - g : lanes;
-        for (int i = 0; i < lanes; ++i)
-          if (i < here)
-            S::storeFirst(to + i * width, v[i], fit);
-      }
+      auto *to = reinterpret_cast<Lane *>(panel + g);
+      int64_t units = whole ? lanes : (count - k + P::perUnit - 1) / P::perUnit;
+      for (int i = 0; i < lanes; ++i)
+        if (i < units) {
+          if (g + lanes <= width)
+            S::store(to + i * width, v[i]);
+          else
+            S::storeFirst(to + i * width, v[i], width - g);
+        }
     }
   }
 }
 
-/// `rows` values of one line as units of a panel, and zeros up to `width`.
-template <typename Source, typename Unit, int width>
-MOIRE_INLINE void packLine(const Source *from, int64_t rows, Unit *to) {
+/// The `count` elements from `begin` of `rows` lines along k, one line of units after the other, `rowStride` units
+/// apart.
+template <typename Source, typename Unit>
+static void packRows(const Operand &operand, int64_t first, int64_t rows, int64_t begin, int64_t count, Unit *to,
+                     int64_t rowStride) {
   using P = Packing<Source, Unit>;
   using S = Simd<typename P::Lane>;
+  constexpr int step = S::lanes * P::perUnit;
+  for (int64_t r = 0; r < rows; ++r, to += rowStride) {
+    const Source *from = line<Source>(operand, first + r) + begin;
+    auto *units = reinterpret_cast<typename P::Lane *>(to);
+    int64_t k = 0;
+    for (; k + step <= count; k += step, units += S::lanes)
+      S::store(units, P::alongK(from + k));
+    if (k < count)
+      S::store(units, P::alongKFirst(from + k, count - k));
+  }
+}
+
+/// `left` values of one line as units of a panel, or `width` if there are more.
+template <typename Source, typename Unit, int width>
+MOIRE_INLINE void packLine(const Source *from, int64_t left, Unit *to) {
+  using P = Packing<Source, Unit>;
+  using S = Simd<typename P::Lane>;
+#pragma GCC unroll 4
   for (int g = 0; g < width; g += S::lanes) {
-    int64_t left = rows - g < 0 ? 0 : rows - g;
-    auto v = left >= S::lanes ? P::alongK(from + g) : P::alongKFirst(from + g, left);
+    int64_t n = left - g < 0 ? 0 : left - g;
+    auto v = n >= S::lanes ? P::alongK(from + g) : P::alongKFirst(from + g, n);
     if (g + S::lanes <= width)
       S::store(to + g, v);
     else
@@ -175,13 +187,14 @@ MOIRE_INLINE void packLine(const Source *from, int64_t rows, Unit *to) {
   }
 }
 
-/// Two lines as pairs.
+/// Two lines as pairs; `odd` may be null.
 template <int width>
-MOIRE_INLINE void packPairs(const uint16_t *even, const uint16_t *odd, int64_t rows, uint32_t *to) {
+MOIRE_INLINE void packPairs(const uint16_t *even, const uint16_t *odd, int64_t left, uint32_t *to) {
 #if defined(__AVX512F__)
+#pragma GCC unroll 4
   for (int g = 0; g < width; g += 16) {
-    int64_t left = rows - g < 0 ? 0 : rows - g;
-    __mmask16 mask = left >= 16 ? __mmask16(0xffff) : Simd<float>::first(left);
+    int64_t n = left - g < 0 ? 0 : left - g;
+    __mmask16 mask = n >= 16 ? __mmask16(0xffff) : Simd<float>::first(n);
     __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, even + g));
     __m512i high = odd ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, odd + g)) : _mm512_setzero_si512();
     __m512i pairs = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
@@ -192,31 +205,48 @@ MOIRE_INLINE void packPairs(const uint16_t *even, const uint16_t *odd, int64_t r
   }
 #else
   for (int i = 0; i < width; ++i)
-    to[i] = i < rows ? even[i] | (odd ? uint32_t(odd[i]) << 16 : 0) : 0;
+    to[i] = i < left ? even[i] | (odd ? uint32_t(odd[i]) << 16 : 0) : 0;
 #endif
 }
 
-/// A panel from lines across k: the values `first` .. `first + rows` of the `count` lines from `begin`.
+/// Panels, `panelStride` units apart, from lines across k: the values `first` .. `first + extent` of the `count` lines
+/// from `begin`. A line is read once, for all panels: far-apart lines in small pieces would be slow to come.
 template <typename Source, typename Unit, int width>
-static void packAcrossK(const Operand &operand, int64_t first, int64_t rows, int64_t begin, int64_t count,
-                        Unit *panel) {
-  if constexpr (Packing<Source, Unit>::perUnit == 2) {
-    for (int64_t k = 0; k < count; k += 2, panel += width)
-      packPairs<width>(line<Source>(operand, begin + k) + first,
-                       k + 1 < count ? line<Source>(operand, begin + k + 1) + first : nullptr, rows, panel);
-  } else {
-    for (int64_t k = 0; k < count; ++k, panel += width)
-      packLine<Source, Unit, width>(line<Source>(operand, begin + k) + first, rows, panel);
+static void packAcrossK(const Operand &operand, int64_t first, int64_t extent, int64_t begin, int64_t count,
+                        Unit *panels, int64_t panelStride) {
+  constexpr int perUnit = Packing<Source, Unit>::perUnit;
+  constexpr int64_t distance = 8 * perUnit; // lines to fetch ahead
+  constexpr int64_t cacheLine = 64 / sizeof(Source);
+  for (int64_t k = 0; k < count; k += perUnit, panels += width) {
+    for (int l = 0; l < perUnit; ++l)
+      if (k + distance + l < count) {
+        const Source *next = line<Source>(operand, begin + k + distance + l) + first;
+        for (int64_t i = 0; i < extent; i += cacheLine)
+          __builtin_prefetch(next + i, 0, 3);
+      }
+    const Source *here = line<Source>(operand, begin + k) + first;
+    Unit *to = panels;
+    if constexpr (perUnit == 2) {
+      const Source *odd = k + 1 < count ? line<Source>(operand, begin + k + 1) + first : nullptr;
+      for (int64_t i = 0; i < extent; i += width, to += panelStride)
+        packPairs<width>(here + i, odd ? odd + i : nullptr, extent - i, to);
+    } else {
+      for (int64_t i = 0; i < extent; i += width, to += panelStride)
+        packLine<Source, Unit, width>(here + i, extent - i, to);
+    }
   }
 }
 
+/// Panels from lines of either kind.
 template <typename Source, typename Unit, int width>
-MOIRE_INLINE void packPanel(const Operand &operand, int64_t first, int64_t rows, int64_t begin, int64_t count,
-                            Unit *panel) {
-  if (operand.alongK)
-    packAlongK<Source, Unit, width>(operand, first, rows, begin, count, panel);
-  else
-    packAcrossK<Source, Unit, width>(operand, first, rows, begin, count, panel);
+MOIRE_INLINE void packPanels(const Operand &operand, int64_t first, int64_t extent, int64_t begin, int64_t count,
+                             Unit *panels, int64_t panelStride) {
+  if (!operand.alongK)
+    return packAcrossK<Source, Unit, width>(operand, first, extent, begin, count, panels, panelStride);
+  for (int64_t i = 0; i < extent; i += width, panels += panelStride) {
+    int64_t rows = extent - i < width ? extent - i : width;
+    packAlongK<Source, Unit, width>(operand, first + i, rows, begin, count, panels);
+  }
 }
 
 } // namespace MOIRE_ISA_NAMESPACE

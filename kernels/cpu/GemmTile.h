@@ -1,137 +1,60 @@
-//===- kernels/cpu/GemmTile.h - one tile of a product ----------------------===//
+//===- kernels/cpu/GemmTile.h - one tile of a product ---------------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The tile is cut along k into blocks. The block of B is packed once and stays
 // in the second-level cache; a panel of A at a time is packed into the first
-// level and meets all of it. The innermost loop keeps a panel of A times a panel
-// of B in registers.
+// level and meets all of it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef MOIRE_KERNELS_CPU_GEMMTILE_H
 #define MOIRE_KERNELS_CPU_GEMMTILE_H
 
-#include "kernels/cpu/GemmPack.h"
+#include "kernels/cpu/GemmPanels.h"
 
 namespace moire::cpu {
 inline namespace MOIRE_ISA_NAMESPACE {
 
-/// Products of T in T; R rows times V vectors in registers.
-template <typename T, int R, int V> struct DirectProduct {
-  using Source = T;
-  using Unit = T;
-  using Sum = T;
-  static constexpr int rows = R, vectors = V;
-  MOIRE_INLINE typename Simd<T>::Vector multiplyAdd(const Unit *a, typename Simd<T>::Vector b,
-                                                    typename Simd<T>::Vector sum) {
-    return Simd<T>::fma(Simd<T>::broadcast(*a), b, sum);
+/// A block of an operand that will be packed soon, in pieces of Fetches::bytes.
+class Walk {
+public:
+  Walk() = default;
+  /// `count` values from `begin` of each of `lines` lines from `first`; `size` is that of a value.
+  __attribute__((always_inline))
+  Walk(const Operand &operand, int64_t size, int64_t first, int64_t lines, int64_t begin, int64_t count)
+      : operand(&operand), next(first), end(lines > 0 ? first + lines : first), offset(begin * size),
+        length(count * size), stride(operand.stride * size) {}
+
+  /// The panels from `first` on of a packed operand, `length` bytes of each.
+  __attribute__((always_inline))
+  Walk(const PackedOperand &packed, int64_t block, int64_t first, int64_t panels, int64_t length)
+      : packed(&packed), next(first), end(first + panels), offset(block), length(length) {}
+
+  /// The next piece, or `otherwise`. The last piece of a line may reach beyond it: fetching never fails.
+  __attribute__((always_inline)) const char *step(const void *otherwise) {
+    if (next == end)
+      return static_cast<const char *>(otherwise);
+    const char *piece;
+    if (packed) {
+      piece = static_cast<const char *>(packed->panel(offset, next)) + done;
+    } else {
+      int64_t position = operand->index ? operand->index[next] : next;
+      piece = static_cast<const char *>(operand->data) + position * stride + offset + done;
+    }
+    done += Fetches::bytes;
+    if (done >= length) {
+      done = 0;
+      ++next;
+    }
+    return piece;
   }
+
+private:
+  const Operand *operand = nullptr;
+  const PackedOperand *packed = nullptr;
+  int64_t next = 0, end = 0, offset = 0, length = 0, stride = 0, done = 0;
 };
-
-/// Products of bf16 in float, widened while packing.
-template <int R, int V> struct WidenedProduct : DirectProduct<float, R, V> { using Source = uint16_t; };
-
-/// Where the sums of one panel times panel go: into `sums`, or converted into `out`.
-template <typename Sum, typename Out> struct Destination {
-  const Sum *addend; ///< added first, unless null
-  int64_t addendStride;
-  Sum *sums;
-  int64_t sumsStride;
-  Out *out; ///< unless null, takes the place of sums
-  int64_t outStride;
-  bool addOut; ///< whether the old values of out are added
-};
-
-template <typename Out> MOIRE_INLINE Simd<float>::Vector loadOut(const Out *p, int64_t n) {
-  if constexpr (sizeof(Out) == 2)
-    return n >= Simd<float>::lanes ? Simd<float>::loadBf16(p) : Simd<float>::loadBf16First(p, n);
-  else
-    return n >= Simd<float>::lanes ? Simd<float>::load(p) : Simd<float>::loadFirst(p, n);
-}
-
-/// R rows times V vectors, of which `columns` columns are wanted.
-template <typename Product, typename Out, int R, int V>
-static void multiplyPanels(int64_t units, const typename Product::Unit *a, const typename Product::Unit *b,
-                           const Destination<typename Product::Sum, Out> &to, int64_t columns) {
-  using Sum = typename Product::Sum;
-  using S = Simd<Sum>;
-  constexpr int panel = Product::vectors * S::lanes;
-  typename S::Vector sum[R][V];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v)
-      sum[r][v] = S::zero();
-  // The lines that the sums go to arrive while the loop runs.
-  for (int r = 0; r < R; ++r) {
-    const char *p = to.out ? reinterpret_cast<const char *>(to.out + r * to.outStride)
-                           : reinterpret_cast<const char *>(to.sums + r * to.sumsStride);
-    for (int64_t line = 0; line < int64_t(V * S::lanes * (to.out ? sizeof(Out) : sizeof(Sum))); line += 64)
-      __builtin_prefetch(p + line, 1);
-  }
-#pragma clang loop unroll(disable)
-  for (int64_t u = 0; u < units; ++u) {
-    typename S::Vector bv[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v)
-      bv[v] = S::load(reinterpret_cast<const Sum *>(b) + v * S::lanes);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v)
-        sum[r][v] = Product::multiplyAdd(a + r, bv[v], sum[r][v]);
-    a += Product::rows;
-    b += panel;
-  }
-  auto finish = [&](auto full) __attribute__((always_inline)) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        int64_t at = v * S::lanes, n = columns - at < 0 ? 0 : columns - at;
-        bool whole = full || n >= S::lanes;
-        auto x = sum[r][v];
-        if (to.addend) {
-          const Sum *p = to.addend + r * to.addendStride + at;
-          x += whole ? S::load(p) : S::loadFirst(p, n);
-        }
-        if constexpr (sizeof(Out) == sizeof(Sum)) {
-          Sum *p = to.sums + r * to.sumsStride + at;
-          whole ? S::store(p, x) : S::storeFirst(p, x, n);
-        } else if (!to.out) {
-          Sum *p = to.sums + r * to.sumsStride + at;
-          whole ? S::store(p, x) : S::storeFirst(p, x, n);
-        } else {
-          Out *p = to.out + r * to.outStride + at;
-          if (to.addOut)
-            x += whole ? S::loadBf16(p) : S::loadBf16First(p, n);
-          whole ? S::storeBf16(p, x) : S::storeBf16First(p, x, n);
-        }
-      }
-  };
-  struct Yes {
-    constexpr operator bool() const { return true; }
-  };
-  struct No {
-    constexpr operator bool() const { return false; }
-  };
-  if (columns >= V * S::lanes)
-    finish(Yes());
-  else
-    finish(No());
-}
-
-/// Calls multiplyPanels with R = rows.
-template <typename Product, typename Out, int V, int R = Product::rows>
-MOIRE_INLINE void multiplyRows(int64_t rows, int64_t units, const typename Product::Unit *a,
-                               const typename Product::Unit *b, const Destination<typename Product::Sum, Out> &to,
-                               int64_t columns) {
-  if (rows == R)
-    multiplyPanels<Product, Out, R, V>(units, a, b, to, columns);
-  else if constexpr (R > 1)
-    multiplyRows<Product, Out, V, R - 1>(rows, units, a, b, to, columns);
-}
 
 template <typename Product, typename Out> struct TileProduct {
   using Source = typename Product::Source;
@@ -140,68 +63,124 @@ template <typename Product, typename Out> struct TileProduct {
   static constexpr int perUnit = Packing<Source, Unit>::perUnit;
   static constexpr int lanes = Simd<Sum>::lanes;
   static constexpr int rowPanel = Product::rows, columnPanel = Product::vectors * lanes;
-  /// Units of k in a block: a panel of B then fills the first-level cache of today's processors, and that of A half.
-  static constexpr int64_t depthUnits = 256;
   static constexpr bool narrow = sizeof(Out) < sizeof(Sum);
+
+  /// Between the panels of one block; a little more than their size, so that equal places of several panels do not fall
+  /// into the same sets of the cache.
+  static constexpr int64_t strideA = rowPanel * rowUnits;
+  static constexpr int64_t strideB = columnPanel * depthUnits + 128 / sizeof(Unit);
 
   static ProductEngine engine() {
     ProductEngine e{};
     e.rowPanel = rowPanel;
     e.columnPanel = columnPanel;
     e.depth = depthUnits * perUnit;
-    e.scratchA = (rowPanel * depthUnits + lanes) * sizeof(Unit);
-    e.scratchB = ((ProductEngine::maxColumns + columnPanel) * depthUnits + lanes) * sizeof(Unit);
+    e.panelA = strideA * sizeof(Unit);
+    e.panelB = strideB * sizeof(Unit);
+    e.scratchA = (ProductEngine::maxRows / rowPanel + 1) * strideA * sizeof(Unit);
+    e.scratchB = (ProductEngine::maxColumns / columnPanel + 1) * strideB * sizeof(Unit);
     e.scratchPartial = narrow ? ProductEngine::maxRows * ProductEngine::maxColumns * sizeof(Sum) : 0;
     e.elementSize = sizeof(Source);
     e.outputSize = sizeof(Out);
     e.run = run;
+    e.packA = packA;
+    e.packB = packB;
     return e;
   }
 
-  static void packB(const Tile &tile, int64_t begin, int64_t count, int64_t units, Unit *to) {
-    for (int64_t j = 0; j < tile.columns; j += columnPanel, to += units * columnPanel) {
-      int64_t here = tile.columns - j < columnPanel ? tile.columns - j : columnPanel;
-      packPanel<Source, Unit, columnPanel>(tile.b, tile.column + j, here, begin, count, to);
-    }
+  static void packA(const Operand &a, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to) {
+    packPanels<Source, Unit, rowPanel>(a, first, extent, begin, count, static_cast<Unit *>(to), strideA);
+  }
+  static void packB(const Operand &b, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to) {
+    packPanels<Source, Unit, columnPanel>(b, first, extent, begin, count, static_cast<Unit *>(to), strideB);
   }
 
   static void run(const Tile &tile, TileScratch &scratch) {
-    Unit *packedA = static_cast<Unit *>(scratch.a), *packedB = static_cast<Unit *>(scratch.b);
     constexpr int64_t depth = depthUnits * perUnit;
     bool single = tile.kEnd - tile.kBegin <= depth;
+    bool packed = tile.packedB.groups || (single && scratch.holds(tile));
     int64_t begin = tile.kBegin;
     do {
       int64_t count = tile.kEnd - begin < depth ? tile.kEnd - begin : depth;
-      int64_t units = (count + perUnit - 1) / perUnit;
-      bool first = begin == tile.kBegin, last = begin + count == tile.kEnd;
-      bool packed = single && scratch.packedData == tile.b.data && scratch.packedColumn == tile.column &&
-                    scratch.packedColumns == tile.columns && scratch.packedBegin == tile.kBegin &&
-                    scratch.packedEnd == tile.kEnd;
       if (!packed)
-        packB(tile, begin, count, units, packedB);
-      for (int64_t i = 0; i < tile.rows; i += rowPanel) {
-        int64_t rows = tile.rows - i < rowPanel ? tile.rows - i : rowPanel;
-        packPanel<Source, Unit, rowPanel>(tile.a, tile.row + i, rows, begin, count, packedA);
-        const Unit *b = packedB;
-        for (int64_t j = 0; j < tile.columns; j += columnPanel, b += units * columnPanel) {
-          int64_t columns = tile.columns - j < columnPanel ? tile.columns - j : columnPanel;
-          auto to = destination(tile, scratch, i, j, first, last);
-          if (Product::vectors > 1 && columns <= lanes)
-            multiplyRows<Product, Out, 1>(rows, units, packedA, b, to, columns);
-          else
-            multiplyRows<Product, Out, Product::vectors>(rows, units, packedA, b, to, columns);
-        }
-      }
+        packB(tile.b, tile.column, tile.columns, begin, count, scratch.b);
+      if (tile.a.alongK)
+        runBlock<true>(tile, scratch, begin, count);
+      else
+        runBlock<false>(tile, scratch, begin, count);
       begin += count;
     } while (begin < tile.kEnd);
-    scratch.packedData = single ? tile.b.data : nullptr;
-    scratch.packedColumn = tile.column;
-    scratch.packedColumns = tile.columns;
-    scratch.packedBegin = tile.kBegin;
-    scratch.packedEnd = tile.kEnd;
+    if (!tile.packedB.groups)
+      scratch.note(tile, single);
   }
 
 private:
+  /// All of the tile's A from k = `begin` to `begin + count`, times the packed B.
+  template <bool byRows>
+  static void runBlock(const Tile &tile, const TileScratch &scratch, int64_t begin, int64_t count) {
+    Unit *ownA = static_cast<Unit *>(scratch.a);
+    const Unit *ownB = static_cast<const Unit *>(scratch.b);
+    int64_t units = (count + perUnit - 1) / perUnit, block = (begin - tile.kBegin) / (depthUnits * perUnit);
+    int64_t nextBegin = begin + count, nextCount = tile.kEnd - nextBegin < count ? tile.kEnd - nextBegin : count;
+    bool first = begin == tile.kBegin, last = nextBegin == tile.kEnd;
+    int64_t firstRow = tile.row / rowPanel, firstColumn = tile.column / columnPanel; // panels
+    // What the next block will need is fetched meanwhile.
+    Walk walkA, walkB;
+    if (!last) {
+      int64_t bytes = (nextCount + perUnit - 1) / perUnit * sizeof(Unit);
+      if (tile.packedB.groups)
+        walkB = Walk(tile.packedB, block + 1, firstColumn, (tile.columns + columnPanel - 1) / columnPanel,
+                     bytes * columnPanel);
+      else
+        walkB = walk(tile.b, tile.column, tile.columns, nextBegin, nextCount);
+      if (!byRows && tile.packedA.groups)
+        walkA = Walk(tile.packedA, block + 1, firstRow, (tile.rows + rowPanel - 1) / rowPanel, bytes * rowPanel);
+      else if (!byRows)
+        walkA = walk(tile.a, tile.row, tile.rows, nextBegin, nextCount);
+    }
+    if (!byRows && !tile.packedA.groups)
+      packA(tile.a, tile.row, tile.rows, begin, count, ownA);
+    for (int64_t i = 0; i < tile.rows; i += rowPanel) {
+      int64_t rows = tile.rows - i < rowPanel ? tile.rows - i : rowPanel, nextRow = i + rows;
+      const Unit *a = ownA;
+      if (byRows) {
+        packRows<Source, Unit>(tile.a, tile.row + i, rows, begin, count, ownA, rowUnits);
+        if (nextRow < tile.rows)
+          walkA = walk(tile.a, tile.row + nextRow, tile.rows - nextRow < rowPanel ? tile.rows - nextRow : rowPanel,
+                       begin, count);
+        else if (!last)
+          walkA = walk(tile.a, tile.row, tile.rows < rowPanel ? tile.rows : rowPanel, nextBegin, nextCount);
+      } else if (tile.packedA.groups) {
+        a = static_cast<const Unit *>(tile.packedA.panel(block, firstRow + i / rowPanel));
+      } else {
+        a = ownA + i / rowPanel * strideA;
+      }
+      for (int64_t j = 0; j < tile.columns; j += columnPanel) {
+        int64_t columns = tile.columns - j < columnPanel ? tile.columns - j : columnPanel, number = j / columnPanel;
+        const Unit *b = tile.packedB.groups ? static_cast<const Unit *>(tile.packedB.panel(block, firstColumn + number))
+                                            : ownB + number * strideB;
+        auto to = destination(tile, scratch, i, j, first, last);
+        Fetches fetches;
+        for (int piece = 0; piece < 4; piece += 2) {
+          fetches.pieces[piece] = walkA.step(b);
+          fetches.pieces[piece + 1] = walkB.step(b);
+        }
+        if (Product::vectors > 1 && columns <= lanes)
+          multiplyRows<Product, Out, 1, byRows>(rows, units, a, b, to, columns, fetches);
+        else
+          multiplyRows<Product, Out, Product::vectors, byRows>(rows, units, a, b, to, columns, fetches);
+      }
+    }
+  }
+
+  /// The part of an operand that belongs to `extent` rows (or columns) from `first` and `count` k from `begin`.
+  MOIRE_INLINE Walk walk(const Operand &operand, int64_t first, int64_t extent, int64_t begin, int64_t count) {
+    if (count <= 0)
+      return {};
+    return operand.alongK ? Walk(operand, sizeof(Source), first, extent, begin, count)
+                          : Walk(operand, sizeof(Source), begin, count, first, extent);
+  }
+
   static Destination<Sum, Out> destination(const Tile &tile, const TileScratch &scratch, int64_t i, int64_t j,
                                            bool first, bool last) {
     Destination<Sum, Out> to{};

@@ -19,7 +19,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <functional>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -134,9 +136,21 @@ float random() {
   return float(state >> 8) / float(1 << 24) - 0.5f;
 }
 
+/// Memory as aligned as that of the runtime.
+template <typename T> struct Aligned {
+  using value_type = T;
+  template <typename U> struct rebind {
+    using other = Aligned<U>;
+  };
+  T *allocate(size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
+  void deallocate(T *p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+  bool operator==(const Aligned &) const { return true; }
+};
+using Values = std::vector<float, Aligned<float>>;
+
 /// `count` values in [-1/2, 1/2), as float or bf16.
-std::vector<float> values(int64_t count, bool bf16) {
-  std::vector<float> all(bf16 ? (count + 1) / 2 : count);
+Values values(int64_t count, bool bf16) {
+  Values all(bf16 ? (count + 1) / 2 : count);
   for (float &x : all) {
     x = random();
     if (bf16) { // two halves that are both tame
@@ -185,7 +199,6 @@ void plain(const Shape &s, bool bf16, double top, bool bf16Out) {
     std::printf("%44s %9.1f GB/s of B\n", "", double(s.k * s.n * size) / time * 1e-9);
 }
 
-#ifndef MOIRE_BENCH_NO_GROUPS
 void grouped(const Experts &g, bool bf16, double top) {
   auto a = values(g.rows * g.k, bf16), b = values(g.experts * g.k * g.n, bf16), c = values(g.rows * g.n, bf16);
   auto weight = values(g.experts * g.k * g.n, false);
@@ -210,7 +223,7 @@ void grouped(const Experts &g, bool bf16, double top) {
   auto rivals = [&](int form) {
     std::vector<std::function<void()>> calls;
     int64_t element = bf16 ? 2 : 4;
-    auto at = [&](std::vector<float> &v, int64_t i) { return reinterpret_cast<char *>(v.data()) + i * element; };
+    auto at = [&](Values &v, int64_t i) { return reinterpret_cast<char *>(v.data()) + i * element; };
     for (int64_t e = 0; e < g.experts; ++e) {
       int64_t first = offsets[e], rows = offsets[e + 1] - first;
       if (!rows)
@@ -262,7 +275,6 @@ void grouped(const Experts &g, bool bf16, double top) {
         rivals(form));
   }
 }
-#endif
 
 } // namespace
 
@@ -281,11 +293,9 @@ int main(int argc, char **argv) {
     for (const Shape &s : shapes)
       if (std::strstr(s.what, shape))
         plain(s, bf16, top, bf16 && !s.transA);
-#ifndef MOIRE_BENCH_NO_GROUPS
     for (const Experts &g : groups)
       if (std::strstr((std::string("experts ") + g.what).c_str(), shape))
         grouped(g, bf16, top);
-#endif
     std::printf("peak %s %.1f GF/s\n", type, peak(bf16));
   }
 }
