@@ -15,11 +15,14 @@ import pty
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+import moire_random
 
 MOIRE = FAKES = None
 TEXT = "the quick brown fox jumps over the lazy dog. " * 400
@@ -194,6 +197,28 @@ class Train(Cli):
         self.assertEqual(process.returncode, 130)
         self.assertIn("go on with --resume", output)
         self.assertEqual(self.steps()[-1], self.metrics()[-1]["step"])
+
+    def test_random_numbers_are_those_that_the_manual_promises(self):
+        self.train("--steps", 0, "--seed", 11)
+        self.assertEqual(self.steps(), [0])
+        data = self.weights(self.run_dir, 0)
+        length = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:8 + length])
+        for path, value in (("bigram.weight", lambda e: moire_random.normal(11, "bigram.weight", e, 0.02)),
+                            ("first.weight", lambda e: moire_random.normal(11, "first.weight", e, 0.02, 0.03)),
+                            ("layers.1.bias", lambda e: moire_random.uniform(11, "layers.1.bias", e, -0.01, 0.01))):
+            begin = 8 + length + header[path]["data_offsets"][0]
+            for element in range(100):
+                self.assertAlmostEqual(struct.unpack_from("<f", data, begin + 4 * element)[0], value(element), delta=1e-8)
+        # The share of each residue modulo 4 among a batch's tokens is what the fake model reports as its load.
+        self.train("--steps", 3, "--seed", 11, out=self.path("steps"))
+        train_tokens = int(len(TEXT) * 0.9)
+        for step, line in enumerate(self.metrics(self.path("steps"))):
+            load = [0] * 4
+            for start in moire_random.window_starts(11, step, 0, 4, train_tokens, 8):
+                for character in TEXT[start:start + 8]:
+                    load[ord(character) % 4] += 1 / 32
+            self.assertEqual(line["layers.0.moe.load"], load)
 
     def test_keep(self):
         self.train("--checkpoint-every", 4, "--keep", 2)
