@@ -78,4 +78,48 @@ def FuseRoutingPass : Pass<"moire-fuse-routing"> {
   let dependentDialects = ["::moire::MoireDialect"];
 }
 
+def BuildOptimizerPass : Pass<"moire-build-optimizer", "::mlir::ModuleOp"> {
+  let summary = "Write the code that updates the parameters";
+  let description = [{
+    Adds three public functions over the flat buffers of runtime/abi.h (see ParameterLayout), and the kernels that they
+    launch. Every argument says in `moire.abi` which memory it is; f64 packages have f64 for f32.
+
+    - `@optimizer_step(params, grads, moment1, moment2: memref<Nxf32>, [compute: memref<Cxbf16>,] adamw: memref<7xf64>,
+      step: memref<1xi64>, grad_norm: memref<1xf64>) -> i32`. `adamw` and `step` are the seven doubles and the integer of
+      `moire_adamw`, in order. Returns 0, or 1 when the norm is not finite and nothing was updated.
+    - `@accumulate(accumulator, grads: memref<Nxf32>) -> i32`.
+    - `@refresh([params: memref<Nxf32>, compute: memref<Cxbf16>]) -> i32`; without bf16 copies it has no arguments.
+
+    The buffers are cut into tasks of at most 16384 elements, each inside one parameter; a constant table holds offset,
+    length, offset of the bf16 copy (or -1) and the factors of rate and decay. The norm is one f64 sum of squares
+    per task, added in order. Decoupled AdamW, `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`,
+    writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
+    moire-plan-memory to place. A module without parameters is left alone.
+
+    Before:
+    ```mlir
+    moire.param @w : tensor<20xf32> role ffn init normal {stack = 0 : i64, paths = ["w"]}
+    ```
+    After:
+    ```mlir
+    memref.global "private" constant @moire_optimizer_tasks : memref<1x3xi64> = dense<[[0, 20, -1]]>
+    func.func private @moire_accumulate(%begin: index, %end: index, %acc: memref<32xf32>, %grads: memref<32xf32>) {
+      scf.for %task = %begin to %end step %c1 {
+        scf.for %i = %c0 to %full step %c16 {
+          %a = vector.load %acc[%at] : memref<32xf32>, vector<16xf32>
+          ...
+    func.func @accumulate(%acc: memref<32xf32> {moire.abi = "accumulator"}, %grads: memref<32xf32> {moire.abi = "grads"}) -> i32 {
+      moire.launch @moire_accumulate count 1 grain 1(%acc, %grads : memref<32xf32>, memref<32xf32>)
+    ```
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "unsigned", /*default=*/"512", "Width of vectors: 128, 256 or 512">,
+    Option<"nativeBf16", "native-bf16", "bool", /*default=*/"true",
+           "The processor rounds f32 to bf16 (AVX512_BF16); else integer arithmetic does">
+  ];
+  let dependentDialects = ["::moire::MoireDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 #endif

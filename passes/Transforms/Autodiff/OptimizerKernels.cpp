@@ -1,0 +1,268 @@
+//===- passes/Transforms/Autodiff/OptimizerKernels.cpp - sweeps over parameters -===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Explicit vector code. A step is bound by memory, so each kernel reads and writes everything once and does not unroll.
+// Products and sums may be contracted; nothing else about the arithmetic is left to the backend.
+//===----------------------------------------------------------------------===//
+#include "passes/Transforms/Autodiff/OptimizerKernels.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace moire::optimizer {
+namespace {
+
+/// Elements of the largest task: 64 KiB of f32, so that a task is worth a thread and balances well.
+constexpr int64_t taskElements = 16384;
+constexpr StringRef taskTable = "moire_optimizer_tasks", factorTable = "moire_optimizer_factors";
+constexpr auto contract = arith::FastMathFlags::contract;
+
+Value constant(ImplicitLocOpBuilder &b, int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+
+/// `type` with other elements: vectors stay vectors, numbers numbers.
+Type withElement(Type type, Type element) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? VectorType::get(vector.getShape(), element) : element;
+}
+
+Value splat(ImplicitLocOpBuilder &b, Type type, Value scalar) {
+  return isa<VectorType>(type) ? vector::BroadcastOp::create(b, type, scalar).getResult() : scalar;
+}
+
+Value load(ImplicitLocOpBuilder &b, Type type, Value buffer, Value index) {
+  if (auto vector = dyn_cast<VectorType>(type))
+    return vector::LoadOp::create(b, vector, buffer, index);
+  return memref::LoadOp::create(b, buffer, index);
+}
+
+void store(ImplicitLocOpBuilder &b, Value value, Value buffer, Value index) {
+  if (isa<VectorType>(value.getType()))
+    vector::StoreOp::create(b, value, buffer, index);
+  else
+    memref::StoreOp::create(b, value, buffer, index);
+}
+
+Value mul(ImplicitLocOpBuilder &b, Value x, Value y) { return arith::MulFOp::create(b, x, y, contract); }
+Value add(ImplicitLocOpBuilder &b, Value x, Value y) { return arith::AddFOp::create(b, x, y, contract); }
+
+/// An integer constant of `type`, splat when that is a vector.
+Value bits(ImplicitLocOpBuilder &b, Type type, int64_t value) {
+  Attribute attribute = b.getIntegerAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    attribute = DenseElementsAttr::get(vector, attribute);
+  return arith::ConstantOp::create(b, cast<TypedAttr>(attribute));
+}
+
+} // namespace
+
+Kernels::Kernels(ModuleOp module, const ParameterLayout &layout, unsigned bits, bool nativeBf16)
+    : module(module), element(layout.elementType()), width(bits / element.getWidth()), nativeBf16(nativeBf16) {
+  flat = MemRefType::get({layout.parameterElements()}, element);
+  if (layout.computeElements() > 0)
+    compute = MemRefType::get({layout.computeElements()}, BFloat16Type::get(module.getContext()));
+  writeTasks(layout);
+}
+
+void Kernels::writeTasks(const ParameterLayout &layout) {
+  SmallVector<int64_t> places;
+  SmallVector<double> factors;
+  for (const ParameterSlot &slot : layout.slots())
+    for (int64_t done = 0; done < slot.elements(); done += taskElements) {
+      int64_t computeOffset = slot.computeOffset < 0 ? -1 : slot.computeOffset + done;
+      places.append({slot.offset + done, std::min(taskElements, slot.elements() - done), computeOffset});
+      factors.append({ParamOp(slot.param).getLrFactor().convertToDouble(),
+                      ParamOp(slot.param).getDecayFactor().convertToDouble()});
+      tasks += 1;
+    }
+  OpBuilder builder(module.getContext());
+  taskType = MemRefType::get({tasks, 3}, builder.getI64Type());
+  factorType = MemRefType::get({tasks, 2}, builder.getF64Type());
+  addGlobal(taskTable, DenseElementsAttr::get(RankedTensorType::get({tasks, 3}, builder.getI64Type()),
+                                              ArrayRef<int64_t>(places)));
+  addGlobal(factorTable, DenseElementsAttr::get(RankedTensorType::get({tasks, 2}, builder.getF64Type()),
+                                                ArrayRef<double>(factors)));
+}
+
+void Kernels::addGlobal(StringRef name, DenseElementsAttr value) {
+  auto builder = OpBuilder::atBlockEnd(module.getBody());
+  auto type = MemRefType::get(value.getType().getShape(), value.getElementType());
+  memref::GlobalOp::create(builder, module.getLoc(), name, builder.getStringAttr("private"), type, value,
+                           /*constant=*/true, /*alignment=*/builder.getI64IntegerAttr(64));
+}
+
+void Kernels::buildKernel(StringRef name, ArrayRef<Type> buffers,
+                          function_ref<void(Builder &, const Task &, ValueRange)> body) {
+  Builder b(module.getLoc(), OpBuilder::atBlockEnd(module.getBody()));
+  SmallVector<Type> types{b.getIndexType(), b.getIndexType()};
+  llvm::append_range(types, buffers);
+  auto function = func::FuncOp::create(b, name, b.getFunctionType(types, {}));
+  function.setPrivate();
+  Block *block = function.addEntryBlock();
+  b.setInsertionPointToEnd(block);
+  Value table = memref::GetGlobalOp::create(b, taskType, taskTable);
+  auto loop = scf::ForOp::create(b, block->getArgument(0), block->getArgument(1), constant(b, 1));
+  func::ReturnOp::create(b);
+  b.setInsertionPointToStart(loop.getBody());
+  auto field = [&](int64_t which) -> Value {
+    Value number = memref::LoadOp::create(b, table, ValueRange{loop.getInductionVar(), constant(b, which)});
+    return arith::IndexCastOp::create(b, b.getIndexType(), number);
+  };
+  Task task{loop.getInductionVar(), field(0), field(1), field(2)};
+  body(b, task, block->getArguments().drop_front(2));
+}
+
+void Kernels::sweep(Builder &b, const Task &task, function_ref<void(Builder &, Type, Value, Value)> body) {
+  Value step = constant(b, width), one = constant(b, 1);
+  Value rest = arith::RemUIOp::create(b, task.length, step), full = arith::SubIOp::create(b, task.length, rest);
+  auto loop = [&](Type type, Value from, Value to, Value by) {
+    auto loop = scf::ForOp::create(b, from, to, by);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    body(b, type, arith::AddIOp::create(b, task.offset, loop.getInductionVar()), loop.getInductionVar());
+  };
+  loop(VectorType::get({width}, element), constant(b, 0), full, step);
+  loop(element, full, task.length, one);
+}
+
+Value Kernels::loadFactor(Builder &b, const Task &task, int64_t which) {
+  Value table = memref::GetGlobalOp::create(b, factorType, factorTable);
+  return memref::LoadOp::create(b, table, ValueRange{task.number, constant(b, which)});
+}
+
+Value Kernels::toBf16(Builder &b, Value value) {
+  Type type = value.getType(), narrow = withElement(type, b.getBF16Type());
+  if (nativeBf16 || !element.isF32())
+    return arith::TruncFOp::create(b, narrow, value);
+  // To nearest, ties to even: add half a unit of the last place that stays, less one when that place is even. A NaN
+  // would overflow into an infinity, so it only keeps its upper half, made quiet.
+  Type wide = withElement(type, b.getI32Type());
+  Value x = arith::BitcastOp::create(b, wide, value), shift = bits(b, wide, 16);
+  Value upper = arith::ShRUIOp::create(b, x, shift);
+  Value odd = arith::AndIOp::create(b, upper, bits(b, wide, 1));
+  Value rounded = arith::AddIOp::create(b, arith::AddIOp::create(b, x, bits(b, wide, 0x7fff)), odd);
+  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
+  Value quiet = arith::OrIOp::create(b, upper, bits(b, wide, 0x40));
+  Value result = arith::SelectOp::create(b, isNan, quiet, arith::ShRUIOp::create(b, rounded, shift));
+  result = arith::TruncIOp::create(b, withElement(type, b.getI16Type()), result);
+  return arith::BitcastOp::create(b, narrow, result);
+}
+
+void Kernels::buildNorm(StringRef name) {
+  Type f64 = Float64Type::get(module.getContext());
+  auto partials = MemRefType::get({tasks}, f64);
+  buildKernel(name, {flat, partials}, [&](Builder &b, const Task &task, ValueRange buffers) {
+    auto square = [&](Type type, Value index) -> Value {
+      Value x = load(b, type, buffers[0], index);
+      if (element != f64)
+        x = arith::ExtFOp::create(b, withElement(type, f64), x);
+      return mul(b, x, x);
+    };
+    // Four sums in flight hide the latency of additions; their order is fixed.
+    constexpr int lanes = 4;
+    auto vector = VectorType::get({width}, element), wide = VectorType::get({width}, f64);
+    Value step = constant(b, lanes * width);
+    Value rest = arith::RemUIOp::create(b, task.length, step), full = arith::SubIOp::create(b, task.length, rest);
+    Value zeros = arith::ConstantOp::create(b, cast<TypedAttr>(b.getZeroAttr(wide)));
+    auto loop = scf::ForOp::create(b, constant(b, 0), full, step, SmallVector<Value>(lanes, zeros));
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value index = arith::AddIOp::create(b, task.offset, loop.getInductionVar());
+      SmallVector<Value> sums;
+      for (int lane = 0; lane < lanes; ++lane) {
+        Value at = arith::AddIOp::create(b, index, constant(b, lane * width));
+        sums.push_back(add(b, loop.getRegionIterArg(lane), square(vector, at)));
+      }
+      scf::YieldOp::create(b, sums);
+    }
+    Value halves[] = {add(b, loop.getResult(0), loop.getResult(1)), add(b, loop.getResult(2), loop.getResult(3))};
+    Value sum = vector::ReductionOp::create(b, vector::CombiningKind::ADD, add(b, halves[0], halves[1]));
+    auto tail = scf::ForOp::create(b, full, task.length, constant(b, 1), sum);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(tail.getBody());
+      Value index = arith::AddIOp::create(b, task.offset, tail.getInductionVar());
+      scf::YieldOp::create(b, add(b, tail.getRegionIterArg(0), square(element, index)));
+    }
+    memref::StoreOp::create(b, tail.getResult(0), buffers[1], task.number);
+  });
+}
+
+void Kernels::buildUpdate(StringRef name) {
+  auto coefficients = MemRefType::get({CoefficientCount}, Float64Type::get(module.getContext()));
+  SmallVector<Type> types{flat, flat, flat, flat};
+  if (compute)
+    types.push_back(compute);
+  types.push_back(coefficients);
+  buildKernel(name, types, [&](Builder &b, const Task &task, ValueRange buffers) {
+    // Scalars are computed in f64 and rounded once.
+    auto coefficient = [&](Coefficient which, Value factor = {}) -> Value {
+      Value x = memref::LoadOp::create(b, buffers.back(), constant(b, which));
+      if (factor)
+        x = arith::MulFOp::create(b, x, factor);
+      return element.isF64() ? x : arith::TruncFOp::create(b, element, x).getResult();
+    };
+    Value scale = coefficient(GradientScale), beta1 = coefficient(Beta1), rest1 = coefficient(Rest1);
+    Value beta2 = coefficient(Beta2), rest2 = coefficient(Rest2), unbias1 = coefficient(Unbias1);
+    Value unbias2 = coefficient(Unbias2), epsilon = coefficient(Epsilon);
+    Value rate = coefficient(Rate, loadFactor(b, task, 0)), decay = coefficient(Decay, loadFactor(b, task, 1));
+    auto update = [&](Builder &b, Type type, Value index, Value number, bool copy) {
+      auto all = [&](Value scalar) { return splat(b, type, scalar); };
+      Value g = mul(b, load(b, type, buffers[1], index), all(scale));
+      Value m = add(b, mul(b, load(b, type, buffers[2], index), all(beta1)), mul(b, g, all(rest1)));
+      Value v = add(b, mul(b, load(b, type, buffers[3], index), all(beta2)), mul(b, mul(b, g, g), all(rest2)));
+      store(b, m, buffers[2], index);
+      store(b, v, buffers[3], index);
+      Value root = add(b, math::SqrtOp::create(b, mul(b, v, all(unbias2))), all(epsilon));
+      Value direction = arith::DivFOp::create(b, mul(b, m, all(unbias1)), root);
+      Value p = load(b, type, buffers[0], index);
+      direction = add(b, direction, mul(b, all(decay), p));
+      p = arith::SubFOp::create(b, p, mul(b, all(rate), direction), contract);
+      store(b, p, buffers[0], index);
+      if (copy)
+        store(b, toBf16(b, p), buffers[4], arith::AddIOp::create(b, task.computeOffset, number));
+    };
+    auto sweepTask = [&](bool copy) {
+      sweep(b, task, [&](Builder &b, Type type, Value index, Value number) { update(b, type, index, number, copy); });
+    };
+    if (!compute)
+      return sweepTask(false);
+    Value copies = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, task.computeOffset, constant(b, 0));
+    auto branch = scf::IfOp::create(b, copies, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    sweepTask(true);
+    b.setInsertionPointToStart(branch.elseBlock());
+    sweepTask(false);
+  });
+}
+
+void Kernels::buildAccumulate(StringRef name) {
+  buildKernel(name, {flat, flat}, [&](Builder &b, const Task &task, ValueRange buffers) {
+    sweep(b, task, [&](Builder &b, Type type, Value index, Value) {
+      store(b, add(b, load(b, type, buffers[0], index), load(b, type, buffers[1], index)), buffers[0], index);
+    });
+  });
+}
+
+void Kernels::buildRefresh(StringRef name) {
+  buildKernel(name, {flat, compute}, [&](Builder &b, const Task &task, ValueRange buffers) {
+    Value copies = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, task.computeOffset, constant(b, 0));
+    auto branch = scf::IfOp::create(b, copies, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    sweep(b, task, [&](Builder &b, Type type, Value index, Value number) {
+      Value to = arith::AddIOp::create(b, task.computeOffset, number);
+      store(b, toBf16(b, load(b, type, buffers[0], index)), buffers[1], to);
+    });
+  });
+}
+
+} // namespace moire::optimizer
