@@ -1,0 +1,25 @@
+//===- passes/Conversion/Rowwise/VectorMath.h - functions as polynomials ----===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// exp, log, log1p, erf and tanh without a mathematical library, and bf16 conversions without the processor's help, for
+// vectors and single numbers alike. Left to LLVM, `math.exp` on a vector becomes one library call per lane.
+//===----------------------------------------------------------------------===//
+#ifndef MOIRE_PASSES_CONVERSION_ROWWISE_VECTORMATH_H
+#define MOIRE_PASSES_CONVERSION_ROWWISE_VECTORMATH_H
+
+#include "mlir/IR/Builders.h"
+
+namespace moire::rows {
+
+/// Replaces math.exp, log, log1p, erf, tanh and rsqrt on f32 and f64 (vectors or numbers) below `root` by arithmetic.
+/// Errors: 2 units in the last place or 1e-6 relative in f32, 1e-14 in f64; exp below the smallest normal number gives 0.
+void expandMath(mlir::Operation *root);
+
+/// Replaces extensions from and truncations to bf16 below `root` by integer arithmetic; rounds to nearest even.
+void expandBf16(mlir::Operation *root);
+
+} // namespace moire::rows
+
+#endif // MOIRE_PASSES_CONVERSION_ROWWISE_VECTORMATH_H
