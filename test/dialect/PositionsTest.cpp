@@ -1,0 +1,133 @@
+//===- test/dialect/PositionsTest.cpp - who sees whom -----------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Dependences of single ops along time and batch.
+//===----------------------------------------------------------------------===//
+#include "test/dialect/Parsed.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace moire;
+using moire::test::Parsed;
+
+static std::pair<Reach, Reach> reach(PositionalOpInterface op, unsigned operand, unsigned result = 0) {
+  Dependence dependence = op.getDependence(operand, result);
+  return {dependence.time, dependence.batch};
+}
+
+static const std::pair<Reach, Reach> none{Reach::None, Reach::None}, same{Reach::Same, Reach::Same},
+    past{Reach::Past, Reach::Same}, allTime{Reach::All, Reach::Same}, all{Reach::All, Reach::All};
+
+TEST(Positions, ParametersHaveNone) {
+  Parsed parsed("%x: tensor<2x6x8xf32>, %ws: tensor<3x8x8xf32>", R"(
+    %y = moire.repeat 3 carried(%h = %x : tensor<2x6x8xf32>) slices(%w = %ws : tensor<3x8x8xf32>) -> tensor<2x6x8xf32> {
+      %c = moire.cast %w : tensor<8x8xf32> to tensor<8x8xbf16>
+      %d = moire.cast %c : tensor<8x8xbf16> to tensor<8x8xf32>
+      %z = moire.linear %h, %d : (tensor<2x6x8xf32>, tensor<8x8xf32>) -> tensor<2x6x8xf32>
+      moire.yield %z : tensor<2x6x8xf32>
+    })");
+  auto linear = parsed.last<LinearOp>();
+  EXPECT_EQ(reach(linear, 0), same);
+  EXPECT_EQ(reach(linear, 1), none);
+}
+
+TEST(Positions, MatricesMadeOfStreamsReachEverywhere) {
+  Parsed parsed("%x: tensor<2x6x8xf32>", R"(
+    %y = moire.repeat 3 carried(%h = %x : tensor<2x6x8xf32>) -> tensor<2x6x8xf32> {
+      %w = moire.linear_grad_weight %h, %h : (tensor<2x6x8xf32>, tensor<2x6x8xf32>) -> tensor<8x8xf32>
+      %z = moire.linear %h, %w : (tensor<2x6x8xf32>, tensor<8x8xf32>) -> tensor<2x6x8xf32>
+      moire.yield %z : tensor<2x6x8xf32>
+    })");
+  EXPECT_EQ(reach(parsed.last<LinearOp>(), 1), all);
+}
+
+TEST(Positions, AttentionSeesThePast) {
+  Parsed parsed("%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x2x8xf32>",
+                R"(%y, %lse = moire.causal_attention %q, %k, %k scale 1.0
+        : (tensor<2x3x4x8xf32>, tensor<2x3x2x8xf32>, tensor<2x3x2x8xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x4x3xf32>))");
+  auto attention = parsed.last<CausalAttentionOp>();
+  EXPECT_EQ(reach(attention, 0), same);
+  EXPECT_EQ(reach(attention, 1), past);
+  EXPECT_EQ(reach(attention, 2), past);
+}
+
+TEST(Positions, ConvolutionAndScanSeeThePast) {
+  Parsed parsed(
+      "%u: tensor<2x6x8xf32>, %a: tensor<8x4xf32>, %b: tensor<2x6x4xf32>, %d: tensor<8xf32>, %w: tensor<3x8xf32>",
+      R"(
+    %c = moire.conv causal %u, %w, %d : (tensor<2x6x8xf32>, tensor<3x8xf32>, tensor<8xf32>) -> tensor<2x6x8xf32>
+    %g = moire.conv_grad_input %c, %w : (tensor<2x6x8xf32>, tensor<3x8xf32>) -> tensor<2x6x8xf32>
+    %y, %s = moire.selective_scan %u, %u, %a, %b, %b, %d
+        : (tensor<2x6x8xf32>, tensor<2x6x8xf32>, tensor<8x4xf32>, tensor<2x6x4xf32>, tensor<2x6x4xf32>, tensor<8xf32>)
+        -> (tensor<2x6x8xf32>, tensor<2x1x8x4xf32>))");
+  EXPECT_EQ(reach(parsed.last<ConvOp>(), 0), past);
+  EXPECT_EQ(reach(parsed.last<ConvOp>(), 1), none);
+  EXPECT_EQ(reach(parsed.last<ConvGradInputOp>(), 0), allTime);
+  auto scan = parsed.last<SelectiveScanOp>();
+  for (unsigned stream : {0, 1, 3, 4})
+    EXPECT_EQ(reach(scan, stream), past);
+  EXPECT_EQ(reach(scan, 2), none);
+  EXPECT_EQ(reach(scan, 5), none);
+}
+
+/// Dependence of a reshape between two shapes.
+static std::pair<Reach, Reach> reshape(llvm::StringRef from, llvm::StringRef to) {
+  std::string source = ("tensor<" + from + "xf32>").str(), target = ("tensor<" + to + "xf32>").str();
+  Parsed parsed("%x: " + source, "%y = moire.reshape %x : " + source + " to " + target);
+  return reach(parsed.last<ReshapeOp>(), 0);
+}
+
+TEST(Positions, ReshapesOfFeaturesKeepTokensApart) {
+  EXPECT_EQ(reshape("2x6x8", "2x6x2x4"), same);
+  EXPECT_EQ(reshape("2x6x2x4", "2x6x8"), same);
+}
+
+TEST(Positions, ReshapesToRowsAndBackKeepTokensApart) {
+  EXPECT_EQ(reshape("2x6x8", "12x8"), same);
+  EXPECT_EQ(reshape("12x8", "2x6x8"), same);
+}
+
+TEST(Positions, ReshapesAcrossTokensDoNot) {
+  EXPECT_EQ(reshape("2x6x8", "2x3x16").first, Reach::All);
+  EXPECT_EQ(reshape("2x6x8", "3x4x8"), all) << "the same tokens under other names";
+}
+
+/// Dependence of a slice of 4 at `offset` along `dim`.
+static std::pair<Reach, Reach> slice(unsigned dim, unsigned offset) {
+  const char *targets[] = {"4x8x8", "8x4x8", "8x8x4"};
+  std::string text = llvm::formatv("%y = moire.slice %x dim {0} at {1} : tensor<8x8x8xf32> to tensor<{2}xf32>", dim,
+                                   offset, targets[dim]);
+  Parsed parsed("%x: tensor<8x8x8xf32>", text);
+  return reach(parsed.last<SliceOp>(), 0);
+}
+
+TEST(Positions, SlicesShift) {
+  EXPECT_EQ(slice(2, 3), same);
+  EXPECT_EQ(slice(1, 0), same);
+  EXPECT_EQ(slice(1, 1), allTime) << "position t would read position t + 1";
+  EXPECT_EQ(slice(0, 1), std::pair(Reach::Same, Reach::All));
+}
+
+TEST(Positions, ConcatenationsDelay) {
+  Parsed parsed("%x: tensor<2x3x8xf32>",
+                "%y = moire.concat %x, %x dim 1 : (tensor<2x3x8xf32>, tensor<2x3x8xf32>) -> tensor<2x6x8xf32>");
+  EXPECT_EQ(reach(parsed.last<ConcatOp>(), 0), same);
+  EXPECT_EQ(reach(parsed.last<ConcatOp>(), 1), past);
+}
+
+TEST(Positions, LossesSeeEverything) {
+  Parsed parsed("%p: tensor<2x6x8xf32>, %l: tensor<8xf32>", R"(
+    %b = moire.balance_loss %p, %l factor 1.0 : (tensor<2x6x8xf32>, tensor<8xf32>) -> tensor<f32>
+    %s = moire.reduce_leading %p : tensor<2x6x8xf32> to tensor<8xf32>)");
+  EXPECT_EQ(reach(parsed.last<BalanceLossOp>(), 0), all);
+  EXPECT_EQ(reach(parsed.last<ReduceLeadingOp>(), 0), all);
+}
+
+TEST(Positions, SortedRowsStayTheirTokens) {
+  Parsed parsed("%x: tensor<2x6x8xf32>, %r: tensor<24xi32>, %p: tensor<2x6x2xi32>, %w: tensor<2x6x2xf32>", R"(
+    %g = moire.gather_rows %x, %r, %p : (tensor<2x6x8xf32>, tensor<24xi32>, tensor<2x6x2xi32>) -> tensor<24x8xf32>
+    %y = moire.combine %g, %w, %p : (tensor<24x8xf32>, tensor<2x6x2xf32>, tensor<2x6x2xi32>) -> tensor<2x6x8xf32>)");
+  EXPECT_EQ(reach(parsed.last<GatherRowsOp>(), 0), same);
+  EXPECT_EQ(reach(parsed.last<CombineOp>(), 0), same);
+}
