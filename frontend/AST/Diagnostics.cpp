@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/AST/Diagnostics.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/WithColor.h"
 #include <algorithm>
 
@@ -83,11 +84,33 @@ void Diagnostics::print(SMRange range, StringRef kind, const Twine &text) {
   os << '\n';
 }
 
+/// Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`, letter case aside.
+static unsigned slips(StringRef a, StringRef b) {
+  std::vector<unsigned> beforeLast(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j)
+    last[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      bool same = toLower(a[i - 1]) == toLower(b[j - 1]);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + !same});
+      if (i > 1 && j > 1 && toLower(a[i - 1]) == toLower(b[j - 2]) && toLower(a[i - 2]) == toLower(b[j - 1]))
+        row[j] = std::min(row[j], beforeLast[j - 2] + 1);
+    }
+    std::swap(beforeLast, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
 StringRef nearest(StringRef name, ArrayRef<StringRef> candidates) {
+  constexpr size_t longest = 64; // beyond, nobody meant a name of ours
   StringRef best;
   unsigned bestDistance = std::max<size_t>(1, name.size() / 3) + 1;
   for (StringRef candidate : candidates) {
-    unsigned distance = name.edit_distance_insensitive(candidate, /*AllowReplacements=*/true, bestDistance);
+    if (name.size() > longest || candidate.size() > longest)
+      continue;
+    unsigned distance = slips(name, candidate);
     // An abbreviation or an extension is as likely meant as a typing slip.
     if (name.size() >= 3 && candidate.size() >= 3 && (candidate.starts_with(name) || name.starts_with(candidate)))
       distance = std::min(distance, 1u);

@@ -14,8 +14,9 @@ using namespace llvm;
 
 namespace moire {
 
-/// Runs a rule over a whole buffer; false after any error, which has been reported.
-template <typename Rule> static bool run(const Rule &rule, unsigned buffer, Diagnostics &diagnostics, syntax::Node &tree) {
+/// Runs a rule over a buffer from `offset` to its end; false after any error, which has been reported.
+template <typename Rule>
+static bool run(const Rule &rule, unsigned buffer, size_t offset, Diagnostics &diagnostics, syntax::Node &tree) {
   using namespace syntax;
   StringRef text = diagnostics.sourceManager().getMemoryBuffer(buffer)->getBuffer();
   SMRange begin(SMLoc::getFromPointer(text.begin()), SMLoc::getFromPointer(text.begin()));
@@ -26,7 +27,7 @@ template <typename Rule> static bool run(const Rule &rule, unsigned buffer, Diag
   }
   unsigned before = diagnostics.errorCount();
   State state{diagnostics, text.begin(), text.end()};
-  Iterator first = text.begin();
+  Iterator first = text.begin() + offset;
   try {
     bool matched = x3::phrase_parse(first, text.end(), x3::with<StateTag>(state)[rule], skipper, tree);
     if (!matched && diagnostics.errorCount() == before)
@@ -42,7 +43,7 @@ template <typename Rule> static bool run(const Rule &rule, unsigned buffer, Diag
 
 std::unique_ptr<ast::File> parseFile(unsigned buffer, Diagnostics &diagnostics) {
   syntax::Node tree;
-  if (!run(syntax::file, buffer, diagnostics, tree))
+  if (!run(syntax::file, buffer, 0, diagnostics, tree))
     return nullptr;
   unsigned before = diagnostics.errorCount();
   std::unique_ptr<ast::File> file = syntax::buildFile(tree, diagnostics);
@@ -50,9 +51,9 @@ std::unique_ptr<ast::File> parseFile(unsigned buffer, Diagnostics &diagnostics) 
   return diagnostics.errorCount() == before ? std::move(file) : nullptr;
 }
 
-ast::ExprPtr parseExpression(unsigned buffer, Diagnostics &diagnostics) {
+ast::ExprPtr parseExpression(unsigned buffer, size_t offset, Diagnostics &diagnostics) {
   syntax::Node tree;
-  if (!run(syntax::loneExpression, buffer, diagnostics, tree))
+  if (!run(syntax::loneExpression, buffer, offset, diagnostics, tree))
     return nullptr;
   unsigned before = diagnostics.errorCount();
   ast::ExprPtr expr = syntax::buildExpression(tree, diagnostics);

@@ -18,8 +18,8 @@ namespace moire {
 /// null is returned. Never throws. Files above 4 MiB and nesting deeper than 128 are refused.
 std::unique_ptr<ast::File> parseFile(unsigned buffer, Diagnostics &diagnostics);
 
-/// Parses a buffer that holds one expression (the value of `-D name=value`).
-ast::ExprPtr parseExpression(unsigned buffer, Diagnostics &diagnostics);
+/// Parses the one expression that a buffer holds from `offset` on (the value of `-D name=value`).
+ast::ExprPtr parseExpression(unsigned buffer, size_t offset, Diagnostics &diagnostics);
 
 } // namespace moire
 

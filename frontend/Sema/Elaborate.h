@@ -46,10 +46,10 @@ struct Record {
 /// What elaboration saw, for the printer of the resolved spec.
 struct Records {
   llvm::DenseMap<const ast::Expr *, Record> expressions;
-  llvm::DenseMap<const ast::Call *, std::vector<std::optional<Record>>> arguments; ///< by parameter; null for layers
+  llvm::DenseMap<const ast::Expr *, std::vector<std::optional<Record>>> arguments; ///< by parameter; null for layers
 
   void note(const ast::Expr &expr, const Constant &value);
-  void note(const ast::Call &call, size_t parameter, size_t parameters, const Constant &value);
+  void note(const ast::Expr &site, size_t parameter, size_t parameters, const Constant &value);
 };
 
 /// One elaborated iteration of a repeat, before equal ones become a loop.
@@ -128,8 +128,7 @@ private:
 
   // ElaborateLayers.cpp
   Value call(const ast::Call &call, Stream *piped);
-  std::shared_ptr<Layer> makeLayer(const ast::Call &call);
-  std::shared_ptr<Layer> makeLayer(llvm::StringRef callee, llvm::SMRange range, const ast::Call *call);
+  std::shared_ptr<Layer> makeLayer(const ast::Ident &callee, const ast::Expr &site);
   bool builtinArguments(Layer &layer, const BoundCall &bound);
   bool blockArguments(Layer &layer, const BoundCall &bound);
   Value apply(const std::shared_ptr<Layer> &layer, Stream *input, llvm::SMRange range);
@@ -161,6 +160,7 @@ private:
   Region *region = nullptr;
   PathScope *pathScope = nullptr;
   std::deque<PathScope> pathScopes;
+  size_t openRepeats = 0;
   int64_t steps = 0;
 };
 

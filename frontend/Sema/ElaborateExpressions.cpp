@@ -22,8 +22,8 @@ void Records::note(const ast::Expr &expr, const Constant &value) {
     it->second.varies = true;
 }
 
-void Records::note(const ast::Call &call, size_t parameter, size_t parameters, const Constant &value) {
-  auto &slots = arguments[&call];
+void Records::note(const ast::Expr &site, size_t parameter, size_t parameters, const Constant &value) {
+  auto &slots = arguments[&site];
   slots.resize(parameters);
   if (!slots[parameter])
     slots[parameter] = Record{value, false};
@@ -170,7 +170,7 @@ Value Elaborator::evaluatePipe(const ast::Pipe &pipe) {
           result = apply(value->layer, current, name.range);
         else if (!value->isPoison())
           (void)diagnostics.error(name.range, "`" + name.text + "` is not a layer");
-      } else if (auto layer = makeLayer(name.text, name.range, nullptr)) {
+      } else if (auto layer = makeLayer({name.text, name.range}, name)) {
         result = apply(layer, current, name.range);
       }
     }

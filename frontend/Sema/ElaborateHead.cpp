@@ -50,11 +50,7 @@ bool Elaborator::readDefines() {
       ok = false;
       continue;
     }
-    // Blanks in place of the name keep the columns right while the value is parsed alone.
-    std::string padded(value.begin() - text.begin(), ' ');
-    unsigned valueId = diagnostics.sourceManager().AddNewSourceBuffer(
-        MemoryBuffer::getMemBufferCopy(padded + value.str(), ("-D " + name).str()), SMLoc());
-    ast::ExprPtr expr = parseExpression(valueId, diagnostics);
+    ast::ExprPtr expr = parseExpression(id, value.begin() - text.begin(), diagnostics);
     bool isTrain = is_contained(trainKeys(), name);
     if (!expr || !checkDefine(*expr, isTrain, program, names, diagnostics)) {
       ok = false;
@@ -74,9 +70,8 @@ bool Elaborator::selectPreset() {
     for (const auto &entry : program.presets)
       known.push_back(entry.first());
     llvm::sort(known);
-    (void)diagnostics.error({}, "there is no preset `" + Twine(options.preset) + "`" + didYouMean(options.preset, known) +
-                                    (known.empty() ? std::string("; the spec has none")
-                                                   : "; the spec has " + listNames(known)));
+    (void)diagnostics.error({}, "there is no preset `" + Twine(options.preset) + "`" + (known.empty() ? std::string("; the spec has none")
+                                                     : "; the spec has " + listNames(known)));
     return false;
   }
   for (const ast::Argument &argument : preset->values)

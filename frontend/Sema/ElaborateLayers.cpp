@@ -53,26 +53,24 @@ Value Elaborator::call(const ast::Call &call, Stream *piped) {
   Stream *input = piped;
   if (bound.stream && !(input = stream(*bound.stream)))
     return {};
-  std::shared_ptr<Layer> layer = makeLayer(call);
+  std::shared_ptr<Layer> layer = makeLayer(call.callee, call);
   if (!layer)
     return {};
   return input ? apply(layer, input, call.range) : Value::of(layer);
 }
 
-std::shared_ptr<Layer> Elaborator::makeLayer(const ast::Call &call) {
-  return makeLayer(call.callee.text, call.callee.range, &call);
-}
-
-std::shared_ptr<Layer> Elaborator::makeLayer(StringRef callee, SMRange range, const ast::Call *call) {
+std::shared_ptr<Layer> Elaborator::makeLayer(const ast::Ident &callee, const ast::Expr &site) {
   auto layer = std::make_shared<Layer>();
-  layer->builtin = findBuiltin(callee);
-  layer->block = layer->builtin ? nullptr : program.blocks.lookup(callee);
-  layer->call = call;
-  layer->name = callee.str();
-  layer->range = call ? call->range : range;
+  layer->builtin = findBuiltin(callee.text);
+  layer->block = layer->builtin ? nullptr : program.blocks.lookup(callee.text);
+  layer->site = &site;
+  layer->name = callee.text.str();
+  layer->range = site.range;
+  layer->callee = callee.range;
   layer->scope = pathScope;
   BoundCall none;
   none.byParameter.resize(layer->builtin ? layer->builtin->arguments.size() : layer->block->parameters.size() - 1);
+  auto *call = dyn_cast<ast::Call>(&site);
   const BoundCall &bound = call ? names.calls[call] : none;
   if (!(layer->builtin ? builtinArguments(*layer, bound) : blockArguments(*layer, bound)))
     return nullptr;
@@ -95,7 +93,7 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
   bool ok = true;
   for (auto [info, argument] : zip(layer.builtin->arguments, bound.byParameter)) {
     ArgumentValue value;
-    value.range = argument ? argument->value->range : layer.call ? layer.call->callee.range : layer.range;
+    value.range = argument ? argument->value->range : layer.callee;
     value.given = argument != nullptr;
     bool wantsLayer = info.kind == ArgumentKind::Layer || info.kind == ArgumentKind::OptionalLayer;
     if (!argument) {
@@ -117,8 +115,8 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
         ok = false;
       }
     }
-    if (value.constant && layer.call)
-      records.note(*layer.call, layer.arguments.size(), bound.byParameter.size(), *value.constant);
+    if (value.constant)
+      records.note(*layer.site, layer.arguments.size(), bound.byParameter.size(), *value.constant);
     layer.arguments.push_back(std::move(value));
   }
   if (!ok || layer.builtin->name != "moe")
@@ -196,15 +194,15 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
     return false;
   }
   Completion completion{builtin.arguments, layer.arguments, input->width,
-                        layer.call ? layer.call->callee.range : layer.range, diagnostics};
+                        layer.callee, diagnostics};
   if (builtin.complete && !builtin.complete(completion))
     return false;
   layer.inputWidth = input->width;
   layer.outputWidth = builtin.outputWidth(layer.arguments, input->width);
   layer.firstUse = range;
-  for (size_t i = 0; layer.call && i < layer.arguments.size(); ++i)
+  for (size_t i = 0; i < layer.arguments.size(); ++i)
     if (layer.arguments[i].constant)
-      records.note(*layer.call, i, layer.arguments.size(), *layer.arguments[i].constant);
+      records.note(*layer.site, i, layer.arguments.size(), *layer.arguments[i].constant);
   return true;
 }
 
@@ -246,8 +244,8 @@ bool Elaborator::bindBlockParameters(Layer &layer) {
       return false;
     if (value.kind == Value::Kind::Layer)
       value.layer->bound = true;
-    if (value.kind == Value::Kind::Constant && layer.call)
-      records.note(*layer.call, i, layer.arguments.size(), value.constant);
+    if (value.kind == Value::Kind::Constant)
+      records.note(*layer.site, i, layer.arguments.size(), value.constant);
     scopes.back()[parameter.name.text] = std::move(value);
   }
   return true;

@@ -133,7 +133,15 @@ void Elaborator::repeat(const ast::Repeat &repeat) {
   for (Value *slot : slots)
     carried.push_back(slot->stream);
 
-  bool nested = any_of(pathScope->prefix, [](const PathSegment &segment) { return segment.iteration != nullptr; });
+  // Stacked parameters are counted by the outermost repeats around them; a repeat of a shared block is not among these.
+  size_t owned = count_if(pathScope->prefix, [](const PathSegment &segment) { return segment.iteration != nullptr; });
+  if (owned < openRepeats) {
+    diagnostics
+        .error(repeat.range, "a block with a `repeat` inside cannot be shared between the iterations of another yet")
+        .note(blockFrames.back().layer->range, "the block is bound here, outside of the iterations");
+    return;
+  }
+  bool nested = owned != 0;
   Path prefix = pathScope->prefix;
   prefix.push_back({pathScope->unique(nested ? "inner" : "layers"), nullptr});
 
@@ -148,6 +156,7 @@ void Elaborator::repeat(const ast::Repeat &repeat) {
   size_t iterationsPlace = blockFrames.empty() ? 0 : blockFrames.back().nextRepeat - 1;
   std::shared_ptr<Layer> blockLayer = blockFrames.empty() ? nullptr : blockFrames.back().layer;
 
+  ++openRepeats;
   Region *outerRegion = region;
   PathScope *outerPath = pathScope;
   std::vector<IterationBody> bodies;
@@ -187,6 +196,7 @@ void Elaborator::repeat(const ast::Repeat &repeat) {
       entering.push_back(slot->stream);
     }
   }
+  --openRepeats;
   region = outerRegion;
   pathScope = outerPath;
   if (diagnostics.errorCount() == errors && !bodies.empty())

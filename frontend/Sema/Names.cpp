@@ -387,6 +387,11 @@ private:
   }
 
   void unknownCallee(StringRef name, SMRange range) {
+    if (trainSection) {
+      (void)diagnostics.error(range, "there is no `" + name + "`; `optimizer` takes `adamw(…)`, `schedule` takes " +
+                                         "`cosine(…)` or `constant(…)`");
+      return;
+    }
     std::vector<StringRef> known;
     for (Scope &scope : scopes)
       for (const auto &entry : scope)
@@ -395,7 +400,7 @@ private:
     for (const auto &entry : program.blocks)
       known.push_back(entry.first());
     llvm::sort(known);
-    for (const Builtin &builtin : trainSection ? trainBuiltins() : builtins())
+    for (const Builtin &builtin : builtins())
       known.push_back(builtin.name);
     for (const Function &function : functions())
       known.push_back(function.name);

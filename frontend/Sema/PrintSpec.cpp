@@ -236,8 +236,8 @@ private:
         .Case([&](const ast::Bool *boolean) { return literal(Constant::ofBool(boolean->value)); })
         .Case([&](const ast::None *) { return literal(Constant::ofNone()); })
         .Case([&](const ast::Name *name) {
-          if (auto block = program.blocks.find(name->text); block != program.blocks.end())
-            used.insert(block->second);
+          if (!known(name->text) && (findBuiltin(name->text) || program.blocks.count(name->text)))
+            return Text{printLayer(name->text, *name, nullptr), Strongest}; // a layer without arguments, after `|>`
           use(name->text);
           return Text{name->text.str(), Strongest};
         })
@@ -280,38 +280,39 @@ private:
   }
 
   std::string printCall(const ast::Call &call) {
-    std::string text = call.callee.text.str() + "(";
-    bool first = true;
-    auto add = [&](const std::string &argument) {
-      text += (first ? "" : ", ") + argument;
-      first = false;
-    };
-    const Builtin *builtin = findBuiltin(call.callee.text);
-    auto block = program.blocks.find(call.callee.text);
-    bool isBlock = !builtin && block != program.blocks.end();
-    if (!builtin && !isBlock) { // a layer bound by `let`, or a function on constants
-      use(call.callee.text);
-      for (const ast::Argument &argument : call.arguments)
-        add(expression(*argument.value));
-      return text + ")";
-    }
-    if (isBlock)
-      used.insert(block->second);
+    StringRef callee = call.callee.text;
+    if (!known(callee) && (findBuiltin(callee) || program.blocks.count(callee)))
+      return printLayer(callee, call, &names.calls.find(&call)->second);
+    // A layer bound by `let`, or a function on constants.
+    use(callee);
+    std::string text;
+    for (const ast::Argument &argument : call.arguments)
+      text += (text.empty() ? "" : ", ") + expression(*argument.value);
+    return callee.str() + "(" + text + ")";
+  }
 
-    const BoundCall &bound = names.calls.find(&call)->second;
-    if (bound.stream)
-      add(expression(*bound.stream));
-    auto filled = records.arguments.find(&call);
-    for (size_t i = 0; i < bound.byParameter.size(); ++i) {
-      if (isBlock && !isNeeded(&block->second->parameters[i + 1]))
+  std::string printLayer(StringRef callee, const ast::Expr &site, const BoundCall *bound) {
+    std::string text;
+    auto add = [&](const std::string &argument) { text += (text.empty() ? "" : ", ") + argument; };
+    const Builtin *builtin = findBuiltin(callee);
+    const ast::Block *block = builtin ? nullptr : program.blocks.lookup(callee);
+    if (block)
+      used.insert(block);
+    if (bound && bound->stream)
+      add(expression(*bound->stream));
+    auto filled = records.arguments.find(&site);
+    size_t count = block ? block->parameters.size() - 1 : builtin->arguments.size();
+    for (size_t i = 0; i < count; ++i) {
+      if (block && !isNeeded(&block->parameters[i + 1]))
         continue;
-      StringRef name = isBlock ? block->second->parameters[i + 1].name.text : builtin->arguments[i].name;
-      if (const ast::Argument *given = bound.byParameter[i])
+      StringRef name = block ? block->parameters[i + 1].name.text : builtin->arguments[i].name;
+      const ast::Argument *given = bound ? bound->byParameter[i] : nullptr;
+      if (given)
         add(name.str() + " = " + expression(*given->value));
       else if (filled != records.arguments.end() && filled->second[i] && !filled->second[i]->varies)
         add(name.str() + " = " + filled->second[i]->value.spelled());
     }
-    return text + ")";
+    return callee.str() + "(" + text + ")";
   }
 
   const Program &program;

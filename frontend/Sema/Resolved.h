@@ -44,7 +44,7 @@ std::vector<std::string> concretePaths(const Path &path);
 struct Layer {
   const Builtin *builtin = nullptr;
   const ast::Block *block = nullptr;
-  const ast::Call *call = nullptr; ///< where it was written
+  const ast::Expr *site = nullptr; ///< where it was written: a Call, or a Name after `|>`
   std::vector<ArgumentValue> arguments;
   std::string name; ///< the last part of its path: the name of the `let`, else of the callee
   Path path;
@@ -54,6 +54,7 @@ struct Layer {
   std::optional<int64_t> inputWidth; ///< set by the first application
   int64_t outputWidth = 0;
   llvm::SMRange range;
+  llvm::SMRange callee; ///< the name in it
   llvm::SMRange firstUse;
   struct PathScope *scope = nullptr;
 

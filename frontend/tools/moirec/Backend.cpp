@@ -11,12 +11,13 @@
 #include "llvm/Support/ToolOutputFile.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
+#ifdef MOIRE_HAS_Pipelines
+#include "passes/Pipelines/Compile.h"
+#endif
 
 using namespace mlir;
 
 namespace moire {
-
-void registerBackendDialects(DialectRegistry &registry) { registry.insert<MoireDialect>(); }
 
 LogicalResult writeText(llvm::StringRef text, llvm::StringRef output, Location loc) {
   if (output == "-") {
@@ -37,22 +38,70 @@ LogicalResult writeText(llvm::StringRef text, llvm::StringRef output, Location l
   return emitError(loc) << "cannot write `" << output << "`: " << llvm::toString(std::move(error));
 }
 
-static std::string print(ModuleOp module) {
+#ifdef MOIRE_HAS_Pipelines
+
+static Level levelOf(Stage stage) {
+  switch (stage) {
+  case Stage::Tensor:
+    return Level::Tensor;
+  case Stage::Fused:
+    return Level::Fused;
+  case Stage::Linalg:
+    return Level::Linalg;
+  case Stage::Llvm:
+    return Level::LLVM;
+  case Stage::Assembly:
+    return Level::Assembly;
+  case Stage::Package:
+    return Level::Package;
+  default:
+    return Level::Model;
+  }
+}
+
+static CompileOptions optionsFor(const BackendOptions &options) {
+  CompileOptions result;
+  result.precision = options.precision;
+  result.features = options.features;
+  return result;
+}
+
+void registerBackendDialects(DialectRegistry &registry) { registerCompilerDialects(registry); }
+
+LogicalResult compile(ModuleOp module, Stage stage, const BackendOptions &options, llvm::StringRef output) {
+  if (stage == Stage::Package)
+    return compileToPackage(module, output, optionsFor(options));
+  FailureOr<std::string> text = compileToText(module, levelOf(stage), optionsFor(options));
+  if (failed(text))
+    return failure();
+  return writeText(*text, output, module.getLoc());
+}
+
+LogicalResult writeCost(ModuleOp module, const BackendOptions &options, llvm::StringRef output) {
+  FailureOr<std::string> text = costOf(module, optionsFor(options));
+  if (failed(text))
+    return failure();
+  return writeText(llvm::StringRef(*text).rtrim().str() + "\n", output, module.getLoc());
+}
+
+#else // the front end by itself: stops at the model level
+
+void registerBackendDialects(DialectRegistry &registry) { registry.insert<MoireDialect>(); }
+
+LogicalResult compile(ModuleOp module, Stage stage, const BackendOptions &, llvm::StringRef output) {
+  if (stage != Stage::Model)
+    return emitError(module.getLoc()) << "this build of the compiler stops at the model level";
   std::string text;
   llvm::raw_string_ostream os(text);
   module->print(os, OpPrintingFlags());
   os << '\n';
-  return text;
+  return writeText(text, output, module.getLoc());
 }
 
-LogicalResult compile(ModuleOp module, Stage stage, const BackendOptions &options, llvm::StringRef output) {
-  if (stage == Stage::Model)
-    return writeText(print(module), output, module.getLoc());
+LogicalResult writeCost(ModuleOp module, const BackendOptions &, llvm::StringRef) {
   return emitError(module.getLoc()) << "this build of the compiler stops at the model level";
 }
 
-LogicalResult writeCost(ModuleOp module, const BackendOptions &options, llvm::StringRef output) {
-  return emitError(module.getLoc()) << "this build of the compiler stops at the model level";
-}
+#endif
 
 } // namespace moire

@@ -20,7 +20,8 @@ enum class Stage { Ast, Spec, Model, Tensor, Fused, Linalg, Llvm, Assembly, Pack
 /// What the command line says about code generation.
 struct BackendOptions {
   std::string target = "cpu";
-  std::string precision = "f32"; ///< f32, bf16 or f64
+  std::string precision = "f32";   ///< f32, bf16 or f64
+  std::string features = "native"; ///< of the processor
 };
 
 /// Adds the dialects and extensions that IR of any level may need.

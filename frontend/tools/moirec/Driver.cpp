@@ -38,6 +38,8 @@ struct CommandLine {
                                 cl::value_desc("name=value"), cl::cat(category)};
   cl::opt<std::string> target{"target", cl::desc("what to compile for: cpu"), cl::init("cpu"), cl::cat(category)};
   cl::opt<std::string> precision{"precision", cl::desc("of products: f32, bf16 or f64"), cl::init("f32"), cl::cat(category)};
+  cl::opt<std::string> features{"features", cl::desc("of the processor: native, or a level for packages that travel"),
+                                cl::init("native"), cl::cat(category)};
   cl::opt<Stage> emit{"emit",
                       cl::desc("where to stop"),
                       cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"),
@@ -137,7 +139,7 @@ private:
   }
 
   int finish(ModuleOp module) {
-    BackendOptions options{line.target, line.precision};
+    BackendOptions options{line.target, line.precision, line.features};
     LogicalResult done = line.cost.getNumOccurrences() != 0 ? writeCost(module, options, output())
                                                             : compile(module, line.emit, options, output());
     return failed(done);
