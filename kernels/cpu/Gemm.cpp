@@ -108,9 +108,24 @@ Parts cut(const ProductEngine &engine, int64_t m, int64_t n, int64_t k, int64_t 
   return parts;
 }
 
+/// A few rows: only columns are cut, and long runs of B stay whole.
+void multiplyThin(const ProductEngine &engine, int64_t n, const Tile &whole) {
+  constexpr int64_t grain = 128;
+  parallelFor(n, grain, [&](int64_t begin, int64_t end) {
+    ScratchFrame frame;
+    TileScratch scratch = takeTileScratch(engine, frame);
+    Tile tile = whole;
+    tile.column = begin;
+    tile.columns = end - begin;
+    engine.runThin(tile, scratch);
+  });
+}
+
 void multiply(const ProductEngine &engine, int64_t m, int64_t n, Tile whole) {
   if (m <= 0 || n <= 0)
     return;
+  if (m <= ProductEngine::thinRows && whole.a.alongK)
+    return multiplyThin(engine, n, whole);
   int64_t k = whole.kEnd;
   Parts parts = cut(engine, m, n, k, regionThreads());
   // One block of k of B is kept from tile to tile; several are not, and A never is.

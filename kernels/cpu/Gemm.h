@@ -76,6 +76,7 @@ struct TileScratch {
 struct ProductEngine {
   /// Largest tile that `run` takes; a little more rows than a power of two, for panels do not divide powers of two.
   static constexpr int64_t maxRows = 280, maxColumns = 512;
+  static constexpr int64_t thinRows = 8;
 
   int rowPanel;     ///< rows that one run of the innermost loop covers; tiles best begin at multiples of it
   int columnPanel;  ///< likewise columns
@@ -88,6 +89,9 @@ struct ProductEngine {
   int elementSize;        ///< bytes of an element of A and B
   int outputSize;         ///< bytes of an element of C
   void (*run)(const Tile &tile, TileScratch &scratch);
+  /// The same for a tile of at most thinRows rows whose A has lines along k, and any number of columns. The sums run in
+  /// another order, so the choice between the two must depend on what is computed, never on how it is cut.
+  void (*runThin)(const Tile &tile, TileScratch &scratch);
   /// Packs panels of rows of A, whose lines run across k, or of columns of B: `extent` of them from `first`, for
   /// `count` (at most `depth`) of k from `begin`.
   void (*packA)(const Operand &a, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to);

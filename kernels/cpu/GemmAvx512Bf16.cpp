@@ -21,6 +21,9 @@ struct PairProduct {
   MOIRE_INLINE __m512 multiplyAdd(const Unit *a, __m512 b, __m512 sum) {
     return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(int(*a)), (__m512bh)b);
   }
+  MOIRE_INLINE __m512 multiplyAddVectors(__m512 a, __m512 b, __m512 sum) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+  }
 };
 
 } // namespace MOIRE_ISA_NAMESPACE

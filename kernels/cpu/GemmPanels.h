@@ -25,6 +25,11 @@ template <typename T, int R, int V> struct DirectProduct {
                                                     typename Simd<T>::Vector sum) {
     return Simd<T>::fma(Simd<T>::broadcast(*a), b, sum);
   }
+  /// Lane by lane.
+  MOIRE_INLINE typename Simd<T>::Vector multiplyAddVectors(typename Simd<T>::Vector a, typename Simd<T>::Vector b,
+                                                           typename Simd<T>::Vector sum) {
+    return Simd<T>::fma(a, b, sum);
+  }
 };
 
 /// Products of bf16 in float, widened while packing.

@@ -11,7 +11,7 @@
 #ifndef MOIRE_KERNELS_CPU_GEMMTILE_H
 #define MOIRE_KERNELS_CPU_GEMMTILE_H
 
-#include "kernels/cpu/GemmPanels.h"
+#include "kernels/cpu/GemmThin.h"
 
 namespace moire::cpu {
 inline namespace MOIRE_ISA_NAMESPACE {
@@ -83,6 +83,7 @@ template <typename Product, typename Out> struct TileProduct {
     e.elementSize = sizeof(Source);
     e.outputSize = sizeof(Out);
     e.run = run;
+    e.runThin = ThinProduct<Product, Out>::run;
     e.packA = packA;
     e.packB = packB;
     return e;

@@ -30,7 +30,7 @@ int64_t cut(int64_t panels, int64_t most, int64_t wanted) {
 
 /// Runs the tiles of all experts: parts(e) says how many expert e has, tile(e, part) makes one.
 template <typename Parts, typename MakeTile>
-void runTiles(const ProductEngine &engine, int64_t experts, Parts parts, MakeTile makeTile) {
+void runTiles(const ProductEngine &engine, int64_t experts, const int32_t *offsets, Parts parts, MakeTile makeTile) {
   std::atomic<int64_t> next{0};
   parallelRegion([&](int, int) {
     ScratchFrame frame;
@@ -42,7 +42,11 @@ void runTiles(const ProductEngine &engine, int64_t experts, Parts parts, MakeTil
         before += parts(expert);
       if (expert == experts)
         return;
-      engine.run(makeTile(expert, i - before), scratch);
+      Tile tile = makeTile(expert, i - before);
+      if (tile.a.alongK && offsets[expert + 1] - offsets[expert] <= ProductEngine::thinRows)
+        engine.runThin(tile, scratch);
+      else
+        engine.run(tile, scratch);
     }
   });
 }
@@ -60,7 +64,7 @@ void groupedGemm(const ProductEngine &engine, int64_t rows, int64_t n, int64_t k
     return ceilDiv(ceilDiv(offsets[e + 1] - offsets[e], engine.rowPanel), maxRowPanels);
   };
   runTiles(
-      engine, experts, [&](int64_t e) { return rowParts(e) * columnParts; },
+      engine, experts, offsets, [&](int64_t e) { return rowParts(e) * columnParts; },
       [&](int64_t e, int64_t part) {
         int64_t count = offsets[e + 1] - offsets[e], band = part % rowParts(e), column = part / rowParts(e);
         Tile tile{};
@@ -86,7 +90,7 @@ void groupedGemmWeight(const ProductEngine &engine, int64_t m, int64_t n, int64_
   int64_t wanted = regionThreads() == 1 ? 1 : ceilDiv(regionThreads() * tilesPerThread, experts * rowParts);
   int64_t columnParts = cut(columnPanels, ProductEngine::maxColumns / engine.columnPanel, wanted);
   runTiles(
-      engine, experts, [&](int64_t) { return rowParts * columnParts; },
+      engine, experts, offsets, [&](int64_t) { return rowParts * columnParts; },
       [&](int64_t e, int64_t part) {
         int64_t row = part % rowParts, column = part / rowParts;
         Tile tile{};
