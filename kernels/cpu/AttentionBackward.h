@@ -23,7 +23,7 @@ namespace moire::cpu {
 inline namespace MOIRE_ISA_NAMESPACE {
 
 /// Query rows and keys of a block.
-inline constexpr int64_t gradientSide = 64;
+inline constexpr int64_t gradientRows = 64, gradientKeys = 128;
 /// Key/value heads from which one pass is taken, and the most bytes of dQ that a task of it holds.
 inline constexpr int64_t onePassHeads = 4, onePassBytes = int64_t(8) << 20;
 
@@ -32,40 +32,44 @@ template <typename Format> class AttentionGradientTask {
   using S = typename Format::S;
   using Unit = typename Format::Unit;
   using V = Simd<S>;
-  static constexpr int64_t lanes = V::lanes, width = panelWidth<S>, pair = Format::pair, side = gradientSide;
+  static constexpr int64_t lanes = V::lanes, width = panelWidth<S>, pair = Format::pair;
+  static constexpr int64_t rowSide = gradientRows, keySide = gradientKeys;
   /// What a tile's columns are rounded up to, so that tiles of the transposed matrices find them computed.
   static constexpr int64_t granule = lanes < tileRows ? tileRows : lanes;
-  static constexpr int64_t sideUnits = side / pair;
+  static constexpr int64_t rowSideUnits = rowSide / pair, keySideUnits = keySide / pair;
 
   const AttentionGradientArguments<X, S> &s;
   int64_t group, units, rowUnits, columns; ///< units of a row, the same padded; values of a row, padded
   ScratchFrame frame;
-  Unit *rowBuffer;                       ///< [side][rowUnits]
+  Unit *rowBuffer;                       ///< [keySide][rowUnits]
   Unit *keys, *values, *keyPanels;       ///< of the block of keys: K^T, V^T, K as right operands
   Unit *q, *dout, *qPanels, *doutPanels; ///< of the block of rows: left and right operands
   S *delta, *lse;                        ///< of the block of rows; lse times expScale
-  S *scores, *dscores;                   ///< [tileRows][side]
+  S *scores, *dscores;                   ///< [tileRows][keySide]
   Unit *weights, *dAcross, *dAlong;      ///< P across, dS across and along (AttentionFormat.h)
-  S *dk, *dv;                            ///< [side][columns]
+  S *dk, *dv;                            ///< [keySide][columns]; dk also the sums of dq
 
 public:
   explicit AttentionGradientTask(const AttentionGradientArguments<X, S> &s)
       : s(s), group(s.heads / s.kvHeads), units((s.dim + pair - 1) / pair), rowUnits(roundUp(units, 16)),
         columns(roundUp(s.dim, lanes)) {
     int64_t padded = roundUp(s.dim, width);
-    for (Unit **rows : {&rowBuffer, &q, &dout, &keys, &values})
-      *rows = frame.take<Unit>(size_t(side * rowUnits));
-    for (Unit **panels : {&keyPanels, &qPanels, &doutPanels})
-      *panels = frame.take<Unit>(size_t(sideUnits * padded));
+    for (Unit **rows : {&rowBuffer, &keys, &values})
+      *rows = frame.take<Unit>(size_t(keySide * rowUnits));
+    for (Unit **rows : {&q, &dout})
+      *rows = frame.take<Unit>(size_t(rowSide * rowUnits));
+    keyPanels = frame.take<Unit>(size_t(keySideUnits * padded));
+    for (Unit **panels : {&qPanels, &doutPanels})
+      *panels = frame.take<Unit>(size_t(rowSideUnits * padded));
     for (S **row : {&delta, &lse})
-      *row = frame.take<S>(size_t(side));
+      *row = frame.take<S>(size_t(rowSide));
     for (S **tile : {&scores, &dscores})
-      *tile = frame.take<S>(size_t(tileRows * side));
+      *tile = frame.take<S>(size_t(tileRows * keySide));
     for (Unit **square : {&weights, &dAcross})
-      *square = frame.take<Unit>(size_t(sideUnits * side));
-    dAlong = pair == 1 ? dAcross : frame.take<Unit>(size_t(side * sideUnits));
+      *square = frame.take<Unit>(size_t(rowSideUnits * keySide));
+    dAlong = pair == 1 ? dAcross : frame.take<Unit>(size_t(rowSide * keySideUnits));
     for (S **sums : {&dk, &dv})
-      *sums = frame.take<S>(size_t(side * columns));
+      *sums = frame.take<S>(size_t(keySide * columns));
   }
 
   /// All gradients of one key/value head.
@@ -74,7 +78,7 @@ public:
     int64_t padded = roundUp(s.time, tileRows);
     S *dq = local.take<S>(size_t(group * padded * columns));
     std::memset(dq, 0, size_t(group * padded * columns) * sizeof(S));
-    for (int64_t key = 0; key < s.time; key += side)
+    for (int64_t key = 0; key < s.time; key += keySide)
       runKeys(i, kv, key, dq, padded);
     for (int64_t head = 0; head < group; ++head)
       storeRows(s.time, dq + head * padded * columns, s.dq + i * s.time * s.dqStride + (kv * group + head) * s.dim,
@@ -83,13 +87,13 @@ public:
 
   /// dK and dV of the keys from `key` on; adds to dq ([group][padded][columns]) unless it is null.
   void runKeys(int64_t i, int64_t kv, int64_t key, S *dq, int64_t padded) {
-    int64_t count = smaller(side, s.time - key), row = i * s.time + key;
+    int64_t count = smaller(keySide, s.time - key), row = i * s.time + key;
     loadKeys(count, s.k + row * s.kStride + kv * s.dim, s.v + row * s.vStride + kv * s.dim, dq != nullptr);
     for (S *sums : {dk, dv})
-      std::memset(sums, 0, size_t(side * columns) * sizeof(S));
+      std::memset(sums, 0, size_t(keySide * columns) * sizeof(S));
     for (int64_t head = 0; head < group; ++head)
-      for (int64_t first = key; first < s.time; first += side) {
-        int64_t rows = smaller(side, s.time - first);
+      for (int64_t first = key; first < s.time; first += rowSide) {
+        int64_t rows = smaller(rowSide, s.time - first);
         loadRows(i, kv * group + head, first, rows, true);
         weigh(rows, first - key, count);
         addKeyGradients(rows, first - key, count);
@@ -102,11 +106,11 @@ public:
 
   /// dQ of the rows from `first` on of one head; dk serves as the sums.
   void runRows(int64_t i, int64_t head, int64_t first) {
-    int64_t rows = smaller(side, s.time - first), kv = head / group;
+    int64_t rows = smaller(rowSide, s.time - first), kv = head / group;
     loadRows(i, head, first, rows, false);
-    std::memset(dk, 0, size_t(side * columns) * sizeof(S));
-    for (int64_t key = 0; key < first + rows; key += side) {
-      int64_t count = smaller(side, s.time - key), row = i * s.time + key;
+    std::memset(dk, 0, size_t(rowSide * columns) * sizeof(S));
+    for (int64_t key = 0; key < first + rows; key += keySide) {
+      int64_t count = smaller(keySide, s.time - key), row = i * s.time + key;
       loadKeys(count, s.k + row * s.kStride + kv * s.dim, s.v + row * s.vStride + kv * s.dim, true);
       weigh(rows, first - key, count);
       addRowGradients(rows, first - key, count, dk);
@@ -126,7 +130,7 @@ private:
     loadTransposed(count, k, s.kStride, keys);
     loadTransposed(count, v, s.vStride, values);
     if (panels)
-      Format::loadPanels(count, s.dim, k, s.kStride, width, keyPanels, sideUnits);
+      Format::loadPanels(count, s.dim, k, s.kStride, width, keyPanels, keySideUnits);
   }
 
   void loadRows(int64_t i, int64_t head, int64_t first, int64_t rows, bool panels) {
@@ -156,10 +160,10 @@ private:
   }
 
   void loadPaddedPanels(int64_t rows, int64_t padded, const X *from, int64_t stride, Unit *to) {
-    Format::loadPanels(rows, s.dim, from, stride, width, to, sideUnits);
+    Format::loadPanels(rows, s.dim, from, stride, width, to, rowSideUnits);
     int64_t begin = (rows + pair - 1) / pair, end = padded / pair;
     for (int64_t panel = 0; panel * width < s.dim; ++panel)
-      std::memset(to + (panel * sideUnits + begin) * width, 0, size_t((end - begin) * width) * sizeof(Unit));
+      std::memset(to + (panel * rowSideUnits + begin) * width, 0, size_t((end - begin) * width) * sizeof(Unit));
   }
 
   /// Keys of the block that rows [row, row + tileRows) see, with row 0 of the rows `ahead` of key 0.
@@ -171,13 +175,14 @@ private:
   void weigh(int64_t rows, int64_t ahead, int64_t count) {
     for (int64_t row = 0; row < rows; row += tileRows) {
       int64_t span = roundUp(seenBy(row, rows, ahead, count), granule);
-      multiplyRows<Format, false>(units, q + row * rowUnits, rowUnits, 1, keys, units, span, scores, side,
+      multiplyRows<Format, false>(units, q + row * rowUnits, rowUnits, 1, keys, units, span, scores, keySide,
                                   s.scale * expScale<S>);
-      multiplyRows<Format, false>(units, dout + row * rowUnits, rowUnits, 1, values, units, span, dscores, side, S(1));
+      multiplyRows<Format, false>(units, dout + row * rowUnits, rowUnits, 1, values, units, span, dscores, keySide,
+                                  S(1));
       for (int64_t r = 0; r < tileRows; ++r) {
         int64_t own = row + r < rows ? smaller(ahead + row + r + 1, count) : 0;
         for (int64_t key = own; key < span; ++key)
-          scores[r * side + key] = -__builtin_huge_val();
+          scores[r * keySide + key] = -__builtin_huge_val();
       }
       for (int64_t r = 0; r < tileRows; r += 2)
         weighPair(row + r, r, span);
@@ -191,17 +196,17 @@ private:
       shift[k] = V::broadcast(lse[row + k]);
       mean[k] = V::broadcast(delta[row + k]);
     }
-    const S *from = scores + r * side, *dfrom = dscores + r * side;
+    const S *from = scores + r * keySide, *dfrom = dscores + r * keySide;
     for (int64_t key = 0; key < span; key += lanes) {
-      Vec<S> p[2] = {V::load(from + key) - shift[0], V::load(from + side + key) - shift[1]}, d[2];
+      Vec<S> p[2] = {V::load(from + key) - shift[0], V::load(from + keySide + key) - shift[1]}, d[2];
       expScaled(p);
       for (int k = 0; k < 2; ++k)
-        d[k] = p[k] * scale * (V::load(dfrom + k * side + key) - mean[k]);
-      Format::storeAcross(weights, side, row, key, p[0], p[1]);
-      Format::storeAcross(dAcross, side, row, key, d[0], d[1]);
+        d[k] = p[k] * scale * (V::load(dfrom + k * keySide + key) - mean[k]);
+      Format::storeAcross(weights, keySide, row, key, p[0], p[1]);
+      Format::storeAcross(dAcross, keySide, row, key, d[0], d[1]);
       if (pair > 1)
         for (int k = 0; k < 2; ++k)
-          Format::storeAlong(dAlong + (row + k) * sideUnits, key, d[k]);
+          Format::storeAlong(dAlong + (row + k) * keySideUnits, key, d[k]);
     }
   }
 
@@ -212,17 +217,17 @@ private:
       if (start >= end)
         break;
       int64_t from = start / pair, depth = (end - start) / pair;
-      multiplyRows<Format, true>(depth, weights + from * side + key, 1, side, doutPanels + from * width, sideUnits,
-                                 columns, dv + key * columns, columns, S(1));
-      multiplyRows<Format, true>(depth, dAcross + from * side + key, 1, side, qPanels + from * width, sideUnits,
-                                 columns, dk + key * columns, columns, S(1));
+      multiplyRows<Format, true>(depth, weights + from * keySide + key, 1, keySide, doutPanels + from * width,
+                                 rowSideUnits, columns, dv + key * columns, columns, S(1));
+      multiplyRows<Format, true>(depth, dAcross + from * keySide + key, 1, keySide, qPanels + from * width,
+                                 rowSideUnits, columns, dk + key * columns, columns, S(1));
     }
   }
 
   void addRowGradients(int64_t rows, int64_t ahead, int64_t count, S *dq) {
     for (int64_t row = 0; row < rows; row += tileRows)
-      multiplyRows<Format, true>((seenBy(row, rows, ahead, count) + pair - 1) / pair, dAlong + row * sideUnits,
-                                 sideUnits, 1, keyPanels, sideUnits, columns, dq + row * columns, columns, S(1));
+      multiplyRows<Format, true>((seenBy(row, rows, ahead, count) + pair - 1) / pair, dAlong + row * keySideUnits,
+                                 keySideUnits, 1, keyPanels, keySideUnits, columns, dq + row * columns, columns, S(1));
   }
 
   void storeRows(int64_t rows, const S *from, X *to, int64_t stride) const {
@@ -235,7 +240,7 @@ private:
 template <typename Format>
 void attentionBackward(const AttentionGradientArguments<typename Format::X, typename Format::S> &s) {
   using Task = AttentionGradientTask<Format>;
-  int64_t kvHeads = s.batch * s.kvHeads, blocks = (s.time + gradientSide - 1) / gradientSide;
+  int64_t kvHeads = s.batch * s.kvHeads;
   int64_t held = s.heads / s.kvHeads * (s.time + tileRows) * (s.dim + 16) * int64_t(sizeof(typename Format::S));
   if (kvHeads >= onePassHeads && held <= onePassBytes)
     return parallelFor(kvHeads, 1, [&](int64_t begin, int64_t end) {
@@ -243,16 +248,18 @@ void attentionBackward(const AttentionGradientArguments<typename Format::X, type
       for (int64_t n = begin; n < end; ++n)
         task.runHead(n / s.kvHeads, n % s.kvHeads);
     });
-  parallelFor(kvHeads * blocks, 1, [&](int64_t begin, int64_t end) {
+  int64_t keyBlocks = (s.time + gradientKeys - 1) / gradientKeys,
+          rowBlocks = (s.time + gradientRows - 1) / gradientRows;
+  parallelFor(kvHeads * keyBlocks, 1, [&](int64_t begin, int64_t end) {
     Task task(s);
     for (int64_t n = begin; n < end; ++n) // the first keys are seen by the most rows: they come first
-      task.runKeys(n % kvHeads / s.kvHeads, n % s.kvHeads, n / kvHeads * gradientSide, nullptr, 0);
+      task.runKeys(n % kvHeads / s.kvHeads, n % s.kvHeads, n / kvHeads * gradientKeys, nullptr, 0);
   });
   int64_t heads = s.batch * s.heads;
-  parallelFor(heads * blocks, 1, [&](int64_t begin, int64_t end) {
+  parallelFor(heads * rowBlocks, 1, [&](int64_t begin, int64_t end) {
     Task task(s);
     for (int64_t n = begin; n < end; ++n)
-      task.runRows(n % heads / s.heads, n % s.heads, (blocks - 1 - n / heads) * gradientSide);
+      task.runRows(n % heads / s.heads, n % s.heads, (rowBlocks - 1 - n / heads) * gradientRows);
   });
 }
 

@@ -81,8 +81,11 @@ struct PairFormat {
   }
 
   static inline void loadRow(int64_t count, int64_t padded, const X *from, Unit *to) {
-    std::memcpy(to, from, size_t(count) * sizeof(X));
-    std::memset(reinterpret_cast<X *>(to) + count, 0, size_t(padded * 2 - count) * sizeof(X));
+    for (int64_t i = 0; i < padded * 2; i += 32) {
+      int64_t left = count - i;
+      __mmask32 mask = left >= 32 ? ~__mmask32(0) : left > 0 ? (__mmask32(1) << left) - 1 : 0;
+      _mm512_storeu_si512(to + i / 2, _mm512_maskz_loadu_epi16(mask, from + i));
+    }
   }
 
   static inline void loadPanels(int64_t rows, int64_t count, const X *from, int64_t stride, int64_t panelWidth,

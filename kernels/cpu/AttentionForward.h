@@ -19,13 +19,17 @@
 namespace moire::cpu {
 inline namespace MOIRE_ISA_NAMESPACE {
 
-/// Keys packed at a time, and query rows of a task over all its heads: packing costs about the time of 8 rows.
-inline constexpr int64_t forwardKeys = 128, forwardRows = 128;
+/// Keys packed at a time, and the most query rows of a task over all its heads. Packing costs about the time of 20
+/// rows, so tasks are large; they shrink only while threads would go without.
+inline constexpr int64_t forwardKeys = 128, forwardRows = 512;
 
-/// Query rows of a task with `group` heads.
-MOIRE_INLINE int64_t forwardBlock(int64_t group) {
-  int64_t rows = forwardRows / group / tileRows * tileRows;
-  return rows < 2 * tileRows ? 2 * tileRows : rows;
+/// Query rows of a task: whole tiles. Results do not depend on it, so it may depend on the number of threads.
+MOIRE_INLINE int64_t forwardBlock(int64_t heads, int64_t group, int64_t queries) {
+  int64_t most = roundUp(forwardRows / group + 1, tileRows), wanted = 4 * regionThreads();
+  int64_t block = smaller(roundUp(queries, tileRows), most);
+  while (block > 4 * tileRows && heads * ((queries + block - 1) / block) < wanted)
+    block = roundUp(block / 2, tileRows);
+  return block;
 }
 
 template <typename Format> class AttentionTask {
@@ -49,8 +53,8 @@ template <typename Format> class AttentionTask {
   Unit *weights;       ///< [tileRows][forwardKeys / pair]
 
 public:
-  explicit AttentionTask(const AttentionArguments<X, S> &s)
-      : s(s), group(s.heads / s.kvHeads), block(forwardBlock(group)), rowUnits(roundUp((s.dim + pair - 1) / pair, 16)),
+  AttentionTask(const AttentionArguments<X, S> &s, int64_t block)
+      : s(s), group(s.heads / s.kvHeads), block(block), rowUnits(roundUp((s.dim + pair - 1) / pair, 16)),
         columns(roundUp(s.dim, lanes)) {
     int64_t rows = group * block, padded = roundUp(s.dim, width);
     q = frame.take<Unit>(size_t(rows * rowUnits));
@@ -178,12 +182,13 @@ private:
 };
 
 template <typename Format> void attentionForward(const AttentionArguments<typename Format::X, typename Format::S> &s) {
-  int64_t block = forwardBlock(s.heads / s.kvHeads), blocks = (s.queries + block - 1) / block;
-  parallelFor(s.batch * s.kvHeads * blocks, 1, [&](int64_t begin, int64_t end) {
-    AttentionTask<Format> task(s);
+  int64_t heads = s.batch * s.kvHeads, block = forwardBlock(heads, s.heads / s.kvHeads, s.queries);
+  int64_t blocks = (s.queries + block - 1) / block;
+  parallelFor(heads * blocks, 1, [&](int64_t begin, int64_t end) {
+    AttentionTask<Format> task(s, block);
     for (int64_t n = begin; n < end; ++n) {
       // The last rows see the most keys: begin with them, or they would be left to one thread at the end.
-      int64_t first = (blocks - 1 - n / (s.batch * s.kvHeads)) * block, head = n % (s.batch * s.kvHeads);
+      int64_t first = (blocks - 1 - n / heads) * block, head = n % heads;
       task.run(head / s.kvHeads, head % s.kvHeads, first, smaller(block, s.queries - first));
     }
   });
