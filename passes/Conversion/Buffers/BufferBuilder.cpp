@@ -86,8 +86,11 @@ Value BufferBuilder::offsetOf(Location loc, const Place &place) {
 Value BufferBuilder::memref(Location loc, const Place &place) {
   Value root = rootMemref(*place.root);
   SmallVector<int64_t> strides = place.strides;
-  if (place.isDense()) // entries of one-element dimensions are arbitrary: choose those of the identity layout
-    strides = place.reshaped(place.shape)->strides;
+  if (place.isDense()) { // entries of one-element dimensions are arbitrary: choose those of the identity layout
+    int64_t stride = 1;
+    for (size_t dim = strides.size(); dim-- > 0; stride *= place.shape[dim])
+      strides[dim] = stride;
+  }
   bool fixed = place.terms.empty();
   bool identity = fixed && place.offset == 0 && place.isDense();
   if (identity && place.root->shape == place.shape)

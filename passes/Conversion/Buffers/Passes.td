@@ -45,7 +45,8 @@ def PlanMemoryPass : Pass<"moire-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Put all local buffers of a function into one arena";
   let description = [{
     Every `memref.alloc` of a public function, those in loops included, gets an offset in one arena, which becomes the function's last
-    argument (`moire.arena`); its size is the function's attribute `moire.arena_bytes`. Buffers that are never
+    argument (`moire.arena`); its size is the function's attribute `moire.arena_bytes`, and `moire.live_bytes` is
+    what is alive at the busiest moment, below which no arena can be. Buffers that are never
     alive at the same time share bytes: a buffer lives from its first to its last use, through views, and during
     the whole of a loop that uses it from outside. Largest first, each goes into the smallest gap that holds it. Offsets are
     multiples of 64 bytes. A remark (`moire-plan-memory`, `arena`) names what makes up the peak. The result is checked: an
@@ -62,7 +63,7 @@ def PlanMemoryPass : Pass<"moire-plan-memory", "::mlir::ModuleOp"> {
     ```
     After:
     ```mlir
-    func.func @f(%x: memref<4xf32>, %arena: memref<64xi8> {moire.arena}) attributes {moire.arena_bytes = 64 : i64} {
+    func.func @f(%x: memref<4xf32>, %arena: memref<64xi8> {moire.arena}) attributes {moire.arena_bytes = 64 : i64, moire.live_bytes = 64 : i64} {
       %c0 = arith.constant 0 : index
       %a = memref.view %arena[%c0][] : memref<64xi8> to memref<4xf32>
       memref.copy %x, %a : memref<4xf32> to memref<4xf32>
@@ -76,6 +77,31 @@ def PlanMemoryPass : Pass<"moire-plan-memory", "::mlir::ModuleOp"> {
            "Give every buffer bytes of its own: results must not change, so a difference is a bug in liveness">
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def LowerToLLVMPass : Pass<"moire-lower-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Turn planned functions and kernels into the LLVM dialect";
+  let description = [{
+    Buffers become bare pointers: their extents are known. `moire.kernel_call` becomes a call of the C function; `moire.launch` stores
+    the pointers in an array on the stack and hands it, with a function that takes them out again, to
+    `moire_parallel_for`; a launch of a single range is a plain call. Buffers that a kernel writes and that no launch gives
+    it twice are marked `noalias`. Everything but the names of functions becomes internal. Parameters (`moire.param`) stay,
+    for the package's tables. Expects control flow in `cf` (`convert-scf-to-cf`) and views in plain form
+    (`expand-strided-metadata`).
+
+    Before:
+    ```mlir
+    moire.launch @rows count 512 grain 16 (%x, %y : memref<512x8xf32>, memref<512x8xf32>)
+    ```
+    After:
+    ```mlir
+    llvm.store %x, %context : !llvm.ptr, !llvm.ptr
+    llvm.store %y, %second : !llvm.ptr, !llvm.ptr
+    %range = llvm.mlir.addressof @rows.range : !llvm.ptr
+    llvm.call @moire_parallel_for(%count, %grain, %range, %context) : (i64, i64, !llvm.ptr, !llvm.ptr) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
 #endif

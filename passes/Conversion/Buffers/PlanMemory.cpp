@@ -116,6 +116,7 @@ LogicalResult planFunction(func::FuncOp function, bool reuse) {
     alloc.erase();
   }
   function->setAttr("moire.arena_bytes", builder.getI64IntegerAttr(size));
+  function->setAttr("moire.live_bytes", builder.getI64IntegerAttr(peakMoment(lifetimes).second));
   return success();
 }
 

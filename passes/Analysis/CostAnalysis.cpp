@@ -1,0 +1,141 @@
+//===- passes/Analysis/CostAnalysis.cpp - the bill --------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sums what the ops say of themselves. Nothing is estimated from names or sizes of layers.
+//===----------------------------------------------------------------------===//
+#include "passes/Analysis/CostAnalysis.h"
+#include "passes/Analysis/ParameterLayout.h"
+#include "llvm/Support/JSON.h"
+#include <cmath>
+#include <map>
+
+using namespace mlir;
+using namespace moire;
+
+static Cost costOf(Block &block) {
+  Cost sum;
+  for (Operation &op : block) {
+    if (auto repeat = dyn_cast<RepeatOp>(op))
+      sum += costOf(repeat.getBody().front()).scaled(double(repeat.getCount()));
+    else if (auto costed = dyn_cast<CostedOpInterface>(op))
+      sum += costed.getCost();
+  }
+  return sum;
+}
+
+Cost moire::costOf(func::FuncOp function) { return ::costOf(function.getBody().front()); }
+
+/// The function argument that `value` is, or is a piece of.
+static BlockArgument sourceArgument(Value value) {
+  while (true) {
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      auto repeat = dyn_cast<RepeatOp>(argument.getOwner()->getParentOp());
+      if (!repeat)
+        return argument;
+      unsigned number = argument.getArgNumber();
+      value = repeat->getOperand(number); // carried values and slices, in the order of the arguments
+      continue;
+    }
+    Operation *op = value.getDefiningOp();
+    if (!isa<ReshapeOp, SliceOp, CastOp>(op))
+      return {};
+    value = op->getOperand(0);
+  }
+}
+
+/// A grouped product sends `rows` rows through `experts` matrices; a token makes `rows / tokens` of them.
+static void noteActive(func::FuncOp function, int64_t tokens, SymbolTable &symbols) {
+  function.walk([&](GroupedLinearOp op) {
+    BlockArgument argument = sourceArgument(op.getW());
+    if (!argument || op.getTranspose())
+      return;
+    auto name = function.getArgAttrOfType<FlatSymbolRefAttr>(argument.getArgNumber(), "moire.param");
+    auto param = name ? symbols.lookup<ParamOp>(name.getValue()) : ParamOp();
+    if (!param)
+      return;
+    int64_t rows = cast<ShapedType>(op.getY().getType()).getDimSize(0);
+    int64_t experts = cast<ShapedType>(op.getW().getType()).getDimSize(0);
+    int64_t active = std::llround(double(param.getType().getNumElements()) * double(rows) / double(tokens * experts));
+    param->setAttr("moire.active_elements", IntegerAttr::get(IntegerType::get(op.getContext(), 64), active));
+  });
+}
+
+void moire::noteCosts(ModuleOp module) {
+  Builder builder(module.getContext());
+  SymbolTable symbols(module);
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (function.isExternal() || function.getNumArguments() == 0)
+      continue;
+    auto first = dyn_cast<RankedTensorType>(function.getArgumentTypes().front());
+    if (!first)
+      continue;
+    bool objective = false;
+    for (unsigned result = 0; result < function.getNumResults(); ++result)
+      objective |= bool(function.getResultAttr(result, "moire.objective"));
+    function->setAttr(objective ? "moire.forward_flops" : "moire.flops",
+                      builder.getF64FloatAttr(costOf(function).flops));
+    if (first.getElementType().isInteger(32))
+      noteActive(function, first.getNumElements(), symbols);
+  }
+}
+
+static double noted(ModuleOp module, StringRef function, StringRef name) {
+  auto *op = module.lookupSymbol(function);
+  auto value = op ? op->getAttrOfType<FloatAttr>(name) : FloatAttr();
+  return value ? value.getValueAsDouble() : 0;
+}
+
+std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
+  ParameterLayout layout(module);
+  std::map<std::string, int64_t> roles;
+  int64_t active = 0;
+  for (const ParameterSlot &slot : layout.slots()) {
+    ParamOp param = slot.param;
+    roles[stringifyRole(param.getRole()).str()] += slot.elements();
+    auto some = param->getAttrOfType<IntegerAttr>("moire.active_elements");
+    active += some ? some.getInt() : slot.elements();
+  }
+  auto number = [&](StringRef name) {
+    auto package = module->getAttrOfType<DictionaryAttr>("moire.package");
+    auto value = package ? package.getAs<IntegerAttr>(name) : IntegerAttr();
+    return value ? value.getInt() : int64_t(0);
+  };
+  double tokens = std::max<double>(1, double(number("batch")) * double(number("context")));
+  double forward = noted(module, "train", "moire.forward_flops"), training = noted(module, "train", "moire.flops");
+  int64_t width = layout.elementType().getWidth() / 8;
+  int64_t weights = layout.parameterElements() * width + layout.computeElements() * 2;
+  int64_t gradients = layout.parameterElements() * width, optimizer = 2 * gradients;
+  int64_t alive = 0;
+  if (Operation *train = module.lookupSymbol("train"))
+    if (auto bytes = train->getAttrOfType<IntegerAttr>("moire.live_bytes"))
+      alive = bytes.getInt();
+
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  llvm::json::OStream json(out);
+  json.object([&] {
+    json.attributeObject("parameters", [&] {
+      json.attribute("total", layout.exactElements());
+      json.attribute("active", active);
+      json.attributeObject("by_role", [&] {
+        for (auto &[role, elements] : roles)
+          json.attribute(role, elements);
+      });
+    });
+    json.attributeObject("flops_per_token", [&] {
+      json.attribute("forward", std::llround(forward / tokens));
+      json.attribute("training", std::llround(training / tokens));
+    });
+    json.attributeObject("bytes", [&] {
+      json.attribute("weights", weights);
+      json.attribute("gradients", gradients);
+      json.attribute("optimizer", optimizer);
+      json.attribute("activations", alive);
+      json.attribute("arena", arenaBytes);
+      json.attribute("peak", weights + gradients + optimizer + arenaBytes);
+    });
+  });
+  return text;
+}

@@ -1,0 +1,101 @@
+//===- passes/Pipelines/Pipelines.cpp - named pipelines ---------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What runs, in which order, and why there.
+//===----------------------------------------------------------------------===//
+#include "passes/Pipelines/Pipelines.h"
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Conversion/Buffers/Passes.h"
+#include "passes/Conversion/Rowwise/Passes.h"
+#include "passes/Pipelines/Passes.h"
+#include "passes/Transforms/Autodiff/Passes.h"
+#include "passes/Transforms/Expand/Passes.h"
+#include "passes/Transforms/Rowwise/Passes.h"
+
+using namespace mlir;
+using namespace moire;
+
+/// Dead and repeated ops out of the way of the passes that count uses.
+static void addCleanup(OpPassManager &manager) {
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+static std::unique_ptr<Pass> verify(StringRef level) {
+  VerifyLevelPassOptions options;
+  options.level = level.str();
+  return createVerifyLevelPass(options);
+}
+
+void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOptions &options) {
+  ExpandBlocksPassOptions expand;
+  expand.precision = options.precision;
+  expand.prefillTokens = options.prefillTokens;
+  expand.decodeContext = options.decodeContext;
+  manager.addPass(createExpandBlocksPass(expand));
+  addCleanup(manager);
+  // The forward bill is read off before the reverse pass is there.
+  manager.addPass(createNoteCostsPass());
+  manager.addPass(createAutodiffPass());
+  addCleanup(manager);
+  manager.addPass(createNoteCostsPass());
+  manager.addPass(verify("tensor"));
+}
+
+void moire::buildFusePipeline(OpPassManager &manager) {
+  // Biases first, so that row kernels see the sums; routing next, so that they do not take its parts.
+  manager.addPass(createSplitBiasPass());
+  manager.addPass(createFuseRoutingPass());
+  manager.addPass(createFuseRowwisePass());
+  addCleanup(manager);
+  manager.addPass(verify("fused"));
+}
+
+void moire::buildBufferPipeline(OpPassManager &manager, const CodePipelineOptions &options) {
+  manager.addPass(createBufferizePass());
+  addCleanup(manager);
+  manager.addPass(createLowerRowwisePass());
+  BuildOptimizerPassOptions optimizer;
+  optimizer.vectorBits = options.vectorBits;
+  optimizer.nativeBf16 = options.nativeBf16;
+  manager.addPass(createBuildOptimizerPass(optimizer));
+  addCleanup(manager);
+  // Last, when every buffer there will be is there.
+  PlanMemoryPassOptions memory;
+  memory.noReuse = options.noReuse;
+  manager.addPass(createPlanMemoryPass(memory));
+  manager.addPass(verify("linalg"));
+}
+
+void moire::buildLLVMPipeline(OpPassManager &manager, const CodePipelineOptions &options) {
+  VectorizeRowsPassOptions vectors;
+  vectors.vectorBits = options.vectorBits;
+  vectors.nativeBf16 = options.nativeBf16;
+  manager.addPass(createVectorizeRowsPass(vectors));
+  // What is left of linalg are fills, which LLVM makes memset of.
+  manager.addPass(createConvertLinalgToLoopsPass());
+  manager.addPass(memref::createExpandStridedMetadataPass());
+  manager.addPass(createLowerAffinePass());
+  manager.addPass(createSCFToControlFlowPass());
+  addCleanup(manager);
+  manager.addPass(createLowerToLLVMPass());
+  manager.addPass(createReconcileUnrealizedCastsPass());
+  manager.addPass(verify("llvm"));
+}
+
+void moire::registerMoirePipelines() {
+  PassPipelineRegistration<TensorPipelineOptions>("moire-tensor-pipeline", "From blocks to differentiated tensors",
+                                                  buildTensorPipeline);
+  PassPipelineRegistration<>("moire-fuse-pipeline", "From tensors to what one kernel does", buildFusePipeline);
+  PassPipelineRegistration<CodePipelineOptions>("moire-buffer-pipeline", "From tensors to planned memory and loops",
+                                                buildBufferPipeline);
+  PassPipelineRegistration<CodePipelineOptions>("moire-llvm-pipeline", "From loops to the LLVM dialect",
+                                                buildLLVMPipeline);
+}
