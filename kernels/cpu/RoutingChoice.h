@@ -49,43 +49,92 @@ template <typename S> inline void softmaxRow(int64_t count, const S *from, S *to
   }
 }
 
+/// The first lane of `value` that equals `wanted`; the last one if none does (NaN).
+template <typename S> MOIRE_INLINE int64_t firstLane(Vec<S> value, S wanted) {
+  constexpr int64_t lanes = Simd<S>::lanes;
+#if defined(__AVX512F__)
+  uint32_t mask;
+  if constexpr (sizeof(S) == 4)
+    mask = _mm512_cmp_ps_mask(value, _mm512_set1_ps(wanted), _CMP_EQ_OQ);
+  else
+    mask = _mm512_cmp_pd_mask(value, _mm512_set1_pd(wanted), _CMP_EQ_OQ);
+  return __builtin_ctz(mask | 1u << (lanes - 1));
+#else
+  S lane[lanes];
+  Simd<S>::store(lane, value);
+  int64_t i = 0;
+  while (i < lanes - 1 && lane[i] != wanted)
+    ++i;
+  return i;
+#endif
+}
+
+/// `value` with one lane replaced. In memory that would be a short store under a long load, which waits.
+template <typename S> MOIRE_INLINE Vec<S> withLane(Vec<S> value, int64_t lane, S replacement) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(S) == 4)
+    return _mm512_mask_mov_ps(value, __mmask16(1u << lane), _mm512_set1_ps(replacement));
+  else
+    return _mm512_mask_mov_pd(value, __mmask8(1u << lane), _mm512_set1_pd(replacement));
+#else
+  value[lane] = replacement;
+  return value;
+#endif
+}
+
+/// Whether a lane equals `wanted`.
+template <typename S> MOIRE_INLINE bool hasLane(Vec<S> value, S wanted) {
+  S lane[Simd<S>::lanes];
+  Simd<S>::store(lane, value);
+  return lane[firstLane(value, wanted)] == wanted;
+}
+
 /// The top-k of rows of one length.
 template <typename S> class Chooser {
   using V = Simd<S>;
   static constexpr int64_t lanes = V::lanes;
   int64_t experts, blocks;
-  S *row, *most; ///< [blocks][lanes] and [blocks]; what has been chosen is lowest
+  int64_t groups; ///< vectors that hold the maxima of the blocks
+  S *row, *most;  ///< [blocks][lanes] and [groups][lanes], padded with the lowest; what has been chosen is lowest too
 
   static constexpr S lowest = -__builtin_huge_val();
 
 public:
   Chooser(ScratchFrame &frame, int64_t experts)
-      : experts(experts), blocks((experts + lanes - 1) / lanes), row(frame.take<S>(size_t(blocks * lanes))),
-        most(frame.take<S>(size_t(blocks))) {}
+      : experts(experts), blocks((experts + lanes - 1) / lanes), groups((blocks + lanes - 1) / lanes),
+        row(frame.take<S>(size_t(blocks * lanes))), most(frame.take<S>(size_t(groups * lanes))) {}
 
   /// Writes the expert numbers of the `topK` largest logits, largest first, the lower number first among equals.
   void choose(const S *logits, int64_t topK, int32_t *chosen) {
-    for (int64_t block = 0; block < blocks; ++block) {
-      int64_t used = smaller(lanes, experts - block * lanes);
-      Vec<S> values = loadElements<S>(logits + block * lanes, used);
-      V::store(row + block * lanes, values);
-      for (int64_t lane = used; lane < lanes; ++lane)
-        row[block * lanes + lane] = lowest;
-      most[block] = V::maximum(V::load(row + block * lanes));
+    for (int64_t group = 0; group < groups; ++group) {
+      Vec<S> maxima = V::broadcast(lowest);
+      for (int64_t block = group * lanes; block < smaller(blocks, (group + 1) * lanes); ++block) {
+        int64_t used = smaller(lanes, experts - block * lanes);
+        Vec<S> values = loadElements<S>(logits + block * lanes, used);
+        for (int64_t lane = used; lane < lanes; ++lane)
+          values = withLane<S>(values, lane, lowest);
+        V::store(row + block * lanes, values);
+        maxima = withLane<S>(maxima, block - group * lanes, V::maximum(values));
+      }
+      V::store(most + group * lanes, maxima);
     }
     for (int64_t j = 0; j < topK; ++j) {
-      int64_t best = 0;
-      for (int64_t block = 1; block < blocks; ++block)
-        best = most[block] > most[best] ? block : best;
-      S *values = row + best * lanes;
-      if (!(most[best] > lowest))
+      Vec<S> above = V::load(most);
+      for (int64_t group = 1; group < groups; ++group)
+        above = V::max(V::load(most + group * lanes), above);
+      S largest = V::maximum(above);
+      if (!(largest > lowest))
         return takeTheRest(j, topK, chosen);
-      int64_t lane = 0;
-      while (lane < lanes - 1 && values[lane] != most[best])
-        ++lane;
-      chosen[j] = int32_t(best * lanes + lane);
-      values[lane] = lowest;
-      most[best] = V::maximum(V::load(values));
+      S *maxima = most;
+      while (maxima < most + (groups - 1) * lanes && !hasLane<S>(V::load(maxima), largest))
+        maxima += lanes;
+      int64_t place = firstLane<S>(V::load(maxima), largest), block = maxima - most + place;
+      S *values = row + block * lanes;
+      int64_t lane = firstLane<S>(V::load(values), largest);
+      chosen[j] = int32_t(block * lanes + lane);
+      Vec<S> rest = withLane<S>(V::load(values), lane, lowest);
+      V::store(values, rest);
+      V::store(maxima, withLane<S>(V::load(maxima), place, V::maximum(rest)));
     }
   }
 
