@@ -173,7 +173,7 @@ struct BuildOptimizer final : impl::BuildOptimizerPassBase<BuildOptimizer> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (vectorBits != 128 && vectorBits != 256 && vectorBits != 512) {
-      module.emitError("expects vectors of 128, 256 or 512 bits, got ") << vectorBits;
+      module.emitError("expects vectors of 128, 256 or 512 bits, got ") << unsigned(vectorBits);
       return signalPassFailure();
     }
     for (StringRef name : {"optimizer_step", "accumulate", "refresh"})
