@@ -24,7 +24,7 @@ int64_t moire::layOutArena(llvm::MutableArrayRef<Lifetime> buffers, bool reuse) 
   llvm::SmallVector<Lifetime *> order, placed;
   for (Lifetime &buffer : buffers)
     order.push_back(&buffer);
-  llvm::stable_sort(order, [](Lifetime *a, Lifetime *b) { return a->bytes > b->bytes; });
+  llvm::sort(order, [](Lifetime *a, Lifetime *b) { return std::pair(-a->bytes, a) < std::pair(-b->bytes, b); });
   for (Lifetime *buffer : order) {
     // `placed` is kept sorted by offset, so one sweep over the neighbours in time finds every gap.
     int64_t end = 0, best = -1, bestGap = 0;

@@ -84,5 +84,7 @@ void moire::markDistinctBuffers(ModuleOp module) {
     for (unsigned i = 0; i < buffers; ++i)
       if (distinct[i])
         kernel.setArgAttr(i + 2, "llvm.noalias", UnitAttr::get(module.getContext()));
+      else // whoever wrote the kernel did not know of this launch
+        kernel.removeArgAttr(i + 2, StringAttr::get(module.getContext(), "llvm.noalias"));
   }
 }

@@ -75,7 +75,9 @@ void reportPeak(func::FuncOp function, ArrayRef<memref::AllocOp> allocs, ArrayRe
   for (auto [number, lifetime] : llvm::enumerate(lifetimes))
     if (lifetime.first <= moment && moment <= lifetime.last)
       atPeak.push_back(number);
-  llvm::stable_sort(atPeak, [&](unsigned a, unsigned b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  llvm::sort(atPeak, [&](unsigned a, unsigned b) {
+    return std::pair(-lifetimes[a].bytes, a) < std::pair(-lifetimes[b].bytes, b);
+  });
   std::string text;
   llvm::raw_string_ostream out(text);
   out << "arena of " << size << " bytes for " << allocs.size() << " buffers; " << alive << " bytes alive at the peak";
