@@ -155,6 +155,17 @@ LogicalResult LaunchOp::verify() {
   return expect(grain >= 1, *this, "`grain` of 1 or more", grain); // launch.C2
 }
 
+/// The type of a buffer whose offset is zero.
+static MemRefType withoutOffset(MemRefType type) {
+  auto [strides, offset] = type.getStridesAndOffset();
+  if (type.getLayout().isIdentity() || offset == 0)
+    return type;
+  MemRefType dense = MemRefType::get(type.getShape(), type.getElementType());
+  if (strides == dense.getStridesAndOffset().first)
+    return dense;
+  return MemRefType::get(type.getShape(), type.getElementType(), StridedLayoutAttr::get(type.getContext(), 0, strides));
+}
+
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto kernel = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(*this, getKernelAttr());
   if (!kernel) // launch.C1
@@ -173,8 +184,9 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
       return disagree() << "expects the kernel's first two arguments to be indices, got " << range;
   for (auto [index, pair] : llvm::enumerate(llvm::zip_equal(arguments.drop_front(2), getBuffers()))) {
     auto [argument, buffer] = pair;
-    Type expectedType = MemRefType::get(shapeOf(buffer.getType()), elementOf(buffer.getType()));
-    if (argument != expectedType && argument != buffer.getType()) // launch.C1
+    // The pointer that a kernel gets has the offset applied; extents and strides stay.
+    Type expectedType = withoutOffset(cast<MemRefType>(buffer.getType()));
+    if (argument != expectedType) // launch.C1
       return disagree() << "expects kernel argument #" << index + 2 << " to be " << expectedType << ", got "
                         << argument;
   }
