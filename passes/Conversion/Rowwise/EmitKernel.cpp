@@ -26,6 +26,11 @@ namespace {
 /// A sweep's or a row's values so far.
 using Values = DenseMap<const Node *, Value>;
 
+/// Whether `node` is loaded from where an earlier sweep put it.
+bool isKept(const RowSchedule &schedule, const Sweep &sweep, const Node *node) {
+  return node->level < sweep.level && schedule.kept.contains(const_cast<Node *>(node));
+}
+
 class KernelEmitter {
 public:
   KernelEmitter(OpBuilder &builder, Location loc, const KernelPlan &plan)
@@ -311,8 +316,7 @@ Value KernelEmitter::applyFn(OpBuilder &b, Fn fn, ValueRange v) {
   case Fn::Log:
     return math::LogOp::create(b, loc, v[0]);
   case Fn::Log1p:
-    // Only softplus asks, of numbers in [0, 1].
-    return math::Log1pOp::create(b, loc, v[0], arith::FastMathFlags::nnan | arith::FastMathFlags::ninf);
+    return math::Log1pOp::create(b, loc, v[0]);
   case Fn::Erf:
     return math::ErfOp::create(b, loc, v[0]);
   case Fn::Sqrt:
@@ -396,9 +400,7 @@ void KernelEmitter::emitSweep(const Sweep &planned) {
   SmallVector<Value> read, written;
   DenseMap<const Node *, unsigned> position;
   Values constants;
-  auto isKept = [&](const Node *node) {
-    return node->level < planned.level && plan.schedule.kept.contains(const_cast<Node *>(node));
-  };
+  auto kept = [&](const Node *node) { return isKept(plan.schedule, planned, node); };
   auto gather = [&](auto &&self, const Node *node) -> void {
     if (position.contains(node) || constants.contains(node))
       return;
@@ -406,9 +408,9 @@ void KernelEmitter::emitSweep(const Sweep &planned) {
       constants[node] = number(node);
     } else if (node->kind == NodeKind::Splat) {
       constants[node] = number(node->operands.front());
-    } else if (node->kind == NodeKind::Load || isKept(node)) {
+    } else if (node->kind == NodeKind::Load || kept(node)) {
       position[node] = read.size();
-      read.push_back(isKept(node) ? rowAt(plan.schedule.kept.lookup(const_cast<Node *>(node)), node->length)
+      read.push_back(kept(node) ? rowAt(plan.schedule.kept.lookup(const_cast<Node *>(node)), node->length)
                                   : inputRow(node));
     } else {
       for (Node *operand : node->operands)

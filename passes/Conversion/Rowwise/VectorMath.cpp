@@ -25,8 +25,9 @@ public:
       : b(builder), loc(loc), type(type), isDouble(getElementTypeOrSelf(type).isF64()) {}
 
   Value exp(Value x);
-  Value log(Value x, bool ordinary);
-  Value log1p(Value x, bool ordinary);
+  Value log(Value x);
+  Value log1p(Value x);
+  Value log1pOfFraction(Value x);
   Value erf(Value x);
   Value tanh(Value x);
   Value rsqrt(Value x) { return div(number(1), math::SqrtOp::create(b, loc, x)); }
@@ -121,8 +122,7 @@ Value Formula::exp(Value x) {
 }
 
 /// `x = 2^e m` with m in [sqrt 1/2, sqrt 2), `log x = e ln 2 + log m`. Numbers below the smallest normal one count as 0.
-/// `ordinary` says that x is finite, positive and normal.
-Value Formula::log(Value x, bool ordinary) {
+Value Formula::log(Value x) {
   int64_t mantissa = isDouble ? 52 : 23;
   Value raw = bits(x);
   Value above = addBits(raw, integer(isDouble ? -0x3fe6a09e667f3bcd : -0x3f3504f3));
@@ -148,8 +148,6 @@ Value Formula::log(Value x, bool ordinary) {
     Value tail = sub(mul(mul(square, f), polynomial(p, f)), mul(number(0.5), square));
     result = add(mul(e, number(0.693359375)), add(f, add(mul(e, number(-2.1219444005469058e-4)), tail)));
   }
-  if (ordinary)
-    return result;
   double infinity = std::numeric_limits<double>::infinity();
   double normal = isDouble ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min();
   result = select(less(x, number(normal)), number(-infinity), result);
@@ -158,16 +156,26 @@ Value Formula::log(Value x, bool ordinary) {
 }
 
 /// `log(1 + x)` with what the sum lost put back: `log y + (x - (y - 1)) / y`, y = 1 + x rounded.
-Value Formula::log1p(Value x, bool ordinary) {
+Value Formula::log1p(Value x) {
   Value y = arith::AddFOp::create(b, loc, number(1), x);
   Value lost = arith::SubFOp::create(b, loc, x, arith::SubFOp::create(b, loc, y, number(1)));
-  Value correction = div(lost, y);
-  if (!ordinary)
-    correction = select(less(number(0), y), correction, number(0));
-  Value result = add(log(y, ordinary), correction);
-  if (ordinary)
-    return result;
-  return select(less(x, number(std::numeric_limits<double>::infinity())), result, x);
+  Value correction = select(less(number(0), y), div(lost, y), number(0));
+  return select(less(x, number(std::numeric_limits<double>::infinity())), add(log(y), correction), x);
+}
+
+/// `log(1 + x) = x P(x)` for x in [0, 1].
+Value Formula::log1pOfFraction(Value x) {
+  static constexpr double single[] = {0.99999999465629198,  -0.49999892648063279,  0.33329710498917749,
+                                      -0.24951616262872074, 0.19663274257204805,   -0.15269667074363288,
+                                      0.10543623795419526,  -0.056373612830107328, 0.019542527261014101,
+                                      -0.0031760570184319597};
+  static constexpr double twice[] = {
+      1.0,                  -0.49999999999999834,  0.33333333333306461,  -0.24999999998264811,  0.19999999940349815,
+      -0.16666665403691092, 0.1428569630956731,    -0.12499817769513954, 0.11109740896460193,   -0.099921278217600168,
+      0.090555675155907331, -0.08207163680437429,  0.073290152555349544, -0.062887546707831463, 0.05007742395391704,
+      -0.035530525401441245, 0.021511022653356974, -0.01061469636358553, 0.004047809893467512,  -0.0011093809681700343,
+      0.00019330794553431146, -1.6020216725538193e-5};
+  return mul(x, isDouble ? polynomial(twice, x) : polynomial(single, x));
 }
 
 Value Formula::erf(Value x) {
@@ -219,10 +227,11 @@ Value Formula::tanh(Value x) {
   return select(less(square, number(0.4)), small, math::CopySignOp::create(b, loc, large, x));
 }
 
-/// Whether an op promises finite, ordinary operands.
-template <typename OpTy> static bool promisesFinite(OpTy op) {
-  constexpr auto both = arith::FastMathFlags::nnan | arith::FastMathFlags::ninf;
-  return (op.getFastmath() & both) == both;
+/// Whether `x` is `exp(-|..|)`, as softplus writes it: it then lies in [0, 1].
+static bool isFraction(Value x) {
+  auto raised = x.getDefiningOp<math::ExpOp>();
+  auto negated = raised ? raised.getOperand().getDefiningOp<arith::NegFOp>() : nullptr;
+  return negated && negated.getOperand().getDefiningOp<math::AbsFOp>();
 }
 
 void moire::rows::expandMath(Operation *root) {
@@ -234,14 +243,15 @@ void moire::rows::expandMath(Operation *root) {
     if (element.isF32() || element.isF64())
       found.push_back(op);
   });
-  for (Operation *op : found) {
+  // Users first: some look at how their operand is computed.
+  for (Operation *op : llvm::reverse(found)) {
     OpBuilder builder(op);
     Formula formula(builder, op->getLoc(), op->getResult(0).getType());
     Value x = op->getOperand(0);
     Value result = TypeSwitch<Operation *, Value>(op)
                        .Case([&](math::ExpOp) { return formula.exp(x); })
-                       .Case([&](math::LogOp o) { return formula.log(x, promisesFinite(o)); })
-                       .Case([&](math::Log1pOp o) { return formula.log1p(x, promisesFinite(o)); })
+                       .Case([&](math::LogOp) { return formula.log(x); })
+                       .Case([&](math::Log1pOp) { return isFraction(x) ? formula.log1pOfFraction(x) : formula.log1p(x); })
                        .Case([&](math::ErfOp) { return formula.erf(x); })
                        .Case([&](math::TanhOp) { return formula.tanh(x); })
                        .Case([&](math::RsqrtOp) { return formula.rsqrt(x); });

@@ -116,7 +116,7 @@ Value SweepVectorizer::splat(double value, Type element, int64_t width) {
   return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, Attribute(builder.getFloatAttr(element, value))));
 }
 
-/// A number from outside the sweep in every lane; made once, before the loop.
+/// A number from outside the sweep in every lane, made once.
 Value SweepVectorizer::broadcast(Value scalar, int64_t width) {
   Value &known = broadcasts[{scalar, width}];
   if (!known) {
@@ -249,6 +249,11 @@ LogicalResult SweepVectorizer::run() {
     if (!isa<linalg::IndexOp>(inner) && !OpTrait::hasElementwiseMappableTraits(&inner) && !isa<arith::ConstantOp>(inner))
       return inner.emitOpError("has no vector form");
   chooseShape();
+  // Numbers from outside become vectors before the loop.
+  for (Operation &inner : block)
+    for (Value operand : inner.getOperands())
+      if (operand.getParentBlock() != &block)
+        broadcast(operand, lanes);
 
   double infinity = std::numeric_limits<double>::infinity();
   auto start = [&](int64_t width) {
