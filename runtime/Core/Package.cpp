@@ -61,6 +61,8 @@ static Status checkHeader(const moire_package &p, const std::string &path) {
 
 /// Parameters must lie inside their buffer and have distinct paths; metrics must lie inside theirs.
 static Status checkTables(const moire_package &p, const std::string &path) {
+  if ((p.parameter_count > 0 && !p.parameters) || (p.metric_count > 0 && !p.metrics))
+    return Status::error("package `{}` is malformed: a table is null", path);
   std::set<std::string_view> paths;
   for (int64_t i = 0; i < p.parameter_count; ++i) {
     const moire_parameter &parameter = p.parameters[i];
@@ -76,9 +78,15 @@ static Status checkTables(const moire_package &p, const std::string &path) {
         return Status::error("package `{}` is malformed: two parameters are called `{}`", path,
                              parameter.paths[instance]);
   }
-  for (int64_t i = 0; i < p.metric_count; ++i)
-    if (p.metrics[i].offset < 0 || p.metrics[i].count < 1 || p.metrics[i].count > p.metric_floats - p.metrics[i].offset)
-      return Status::error("package `{}` is malformed: metric `{}` lies outside of its array", path, p.metrics[i].path);
+  int64_t losses = 0;
+  for (int64_t i = 0; i < p.metric_count; ++i) {
+    const moire_metric &metric = p.metrics[i];
+    if (metric.offset < 0 || metric.count < 1 || metric.count > p.metric_floats - metric.offset)
+      return Status::error("package `{}` is malformed: metric `{}` lies outside of its array", path, metric.path);
+    losses += std::string_view(metric.kind) == "loss";
+  }
+  if (losses != 1)
+    return Status::error("package `{}` is malformed: it has {} metrics of kind `loss` instead of one", path, losses);
   return {};
 }
 
