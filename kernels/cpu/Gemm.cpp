@@ -27,8 +27,9 @@ ProductEngines choose() {
   case Isa::Avx512:
     return avx512Products();
   case Isa::Avx512Bf16:
-  case Isa::Amx:
     return avx512Bf16Products();
+  case Isa::Amx:
+    return amxProducts();
   }
 #endif
   return scalarProducts();
@@ -121,6 +122,8 @@ void multiplyThin(const ProductEngine &engine, int64_t n, const Tile &whole) {
   });
 }
 
+} // namespace
+
 void multiply(const ProductEngine &engine, int64_t m, int64_t n, Tile whole) {
   if (m <= 0 || n <= 0)
     return;
@@ -164,8 +167,6 @@ void multiply(const ProductEngine &engine, int64_t m, int64_t n, Tile whole) {
       },
       parts.rows * parts.columns);
 }
-
-} // namespace
 
 const ProductEngines &products() {
   static const ProductEngines engines = choose();

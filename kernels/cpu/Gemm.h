@@ -107,12 +107,18 @@ ProductEngines scalarProducts();
 ProductEngines avx2Products();
 ProductEngines avx512Products();
 ProductEngines avx512Bf16Products();
+ProductEngines amxProducts();
+/// The loops of amxProducts on emulated tile registers; slow, for tests on any processor.
+ProductEngines emulatedProducts();
 
 /// The engines of the set in use (Features.h).
 const ProductEngines &products();
 
 /// Takes one thread's scratch memory for `engine` out of `frame`.
 TileScratch takeTileScratch(const ProductEngine &engine, ScratchFrame &frame);
+
+/// C(m, n) by all threads; `whole` has everything but the extents of C, and kBegin = 0.
+void multiply(const ProductEngine &engine, int64_t m, int64_t n, Tile whole);
 
 /// [0, extent) cut into `parts` of nearly equal numbers of whole panels: where part `i` begins.
 inline int64_t partBegin(int64_t extent, int64_t panel, int64_t parts, int64_t i) {

@@ -18,6 +18,7 @@ struct PairProduct {
   using Unit = uint32_t;
   using Sum = float;
   static constexpr int rows = 14, vectors = 2;
+  static constexpr bool tiles = false;
   MOIRE_INLINE __m512 multiplyAdd(const Unit *a, __m512 b, __m512 sum) {
     return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(int(*a)), (__m512bh)b);
   }

@@ -249,6 +249,23 @@ MOIRE_INLINE void packPanels(const Operand &operand, int64_t first, int64_t exte
   }
 }
 
+/// A panel of `width` side by side, turned into lines of units along k, `rowStride` units apart. `units` is a multiple
+/// of 16.
+template <typename Unit, int width>
+static void turnPanel(const Unit *panel, int64_t units, Unit *to, int64_t rowStride) {
+  using Lane = typename Packing<uint16_t, Unit>::Lane;
+  using S = Simd<Lane>;
+  for (int64_t u = 0; u < units; u += S::lanes)
+    for (int g = 0; g < width; g += S::lanes) {
+      typename S::Vector v[S::lanes];
+      for (int i = 0; i < S::lanes; ++i)
+        v[i] = S::load(reinterpret_cast<const Lane *>(panel + (u + i) * width + g));
+      transpose(v);
+      for (int i = 0; i < S::lanes; ++i)
+        S::store(reinterpret_cast<Lane *>(to + (g + i) * rowStride + u), v[i]);
+    }
+}
+
 } // namespace MOIRE_ISA_NAMESPACE
 } // namespace moire::cpu
 #endif // MOIRE_KERNELS_CPU_GEMMPACK_H

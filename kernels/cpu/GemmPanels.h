@@ -21,6 +21,7 @@ template <typename T, int R, int V> struct DirectProduct {
   using Unit = T;
   using Sum = T;
   static constexpr int rows = R, vectors = V;
+  static constexpr bool tiles = false;
   MOIRE_INLINE typename Simd<T>::Vector multiplyAdd(const Unit *a, typename Simd<T>::Vector b,
                                                     typename Simd<T>::Vector sum) {
     return Simd<T>::fma(Simd<T>::broadcast(*a), b, sum);
@@ -56,6 +57,27 @@ struct Fetches {
   static constexpr int64_t every = 8, lines = depthUnits / every / 2, bytes = lines * 64;
   const char *pieces[4];
 };
+
+/// One vector of sums, of which n lanes count, or all if `whole`, to its destination.
+template <typename Sum, typename Out>
+MOIRE_INLINE void put(const Destination<Sum, Out> &to, int64_t row, int64_t column, typename Simd<Sum>::Vector sum,
+                      int64_t n, bool whole) {
+  using S = Simd<Sum>;
+  if (to.addend) {
+    const Sum *p = to.addend + row * to.addendStride + column;
+    sum += whole ? S::load(p) : S::loadFirst(p, n);
+  }
+  if constexpr (sizeof(Out) < sizeof(Sum))
+    if (to.out) {
+      Out *p = to.out + row * to.outStride + column;
+      if (to.addOut)
+        sum += whole ? S::loadBf16(p) : S::loadBf16First(p, n);
+      whole ? S::storeBf16(p, sum) : S::storeBf16First(p, sum, n);
+      return;
+    }
+  Sum *p = to.sums + row * to.sumsStride + column;
+  whole ? S::store(p, sum) : S::storeFirst(p, sum, n);
+}
 
 /// R rows times V vectors, of which `columns` columns are wanted. `byRows` says how A was packed: by packRows, or as a
 /// panel.
@@ -114,23 +136,7 @@ multiplyPanels(int64_t units, const typename Product::Unit *a, const typename Pr
       for (int v = 0; v < V; ++v) {
         int64_t at = v * S::lanes, n = columns - at < 0 ? 0 : columns - at;
         bool whole = full || n >= S::lanes;
-        auto x = sum[r][v];
-        if (to.addend) {
-          const Sum *p = to.addend + r * to.addendStride + at;
-          x += whole ? S::load(p) : S::loadFirst(p, n);
-        }
-        if constexpr (sizeof(Out) == sizeof(Sum)) {
-          Sum *p = to.sums + r * to.sumsStride + at;
-          whole ? S::store(p, x) : S::storeFirst(p, x, n);
-        } else if (!to.out) {
-          Sum *p = to.sums + r * to.sumsStride + at;
-          whole ? S::store(p, x) : S::storeFirst(p, x, n);
-        } else {
-          Out *p = to.out + r * to.outStride + at;
-          if (to.addOut)
-            x += whole ? S::loadBf16(p) : S::loadBf16First(p, n);
-          whole ? S::storeBf16(p, x) : S::storeBf16First(p, x, n);
-        }
+        put(to, r, at, sum[r][v], n, whole);
       }
   };
   struct Yes {

@@ -56,13 +56,21 @@ private:
   int64_t next = 0, end = 0, offset = 0, length = 0, stride = 0, done = 0;
 };
 
+template <typename Product> constexpr int columnsOf() {
+  if constexpr (Product::tiles)
+    return Product::columns;
+  else
+    return Product::vectors * Simd<typename Product::Sum>::lanes;
+}
+
 template <typename Product, typename Out> struct TileProduct {
   using Source = typename Product::Source;
   using Unit = typename Product::Unit;
   using Sum = typename Product::Sum;
   static constexpr int perUnit = Packing<Source, Unit>::perUnit;
   static constexpr int lanes = Simd<Sum>::lanes;
-  static constexpr int rowPanel = Product::rows, columnPanel = Product::vectors * lanes;
+  static constexpr bool tiles = Product::tiles;
+  static constexpr int rowPanel = Product::rows, columnPanel = columnsOf<Product>();
   static constexpr bool narrow = sizeof(Out) < sizeof(Sum);
 
   /// Between the panels of one block; a little more than their size, so that equal places of several panels do not fall
@@ -89,11 +97,32 @@ template <typename Product, typename Out> struct TileProduct {
     return e;
   }
 
+  /// For lines across k only; those along k are packed when their panel's turn comes.
   static void packA(const Operand &a, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to) {
-    packPanels<Source, Unit, rowPanel>(a, first, extent, begin, count, static_cast<Unit *>(to), strideA);
+    Unit *panels = static_cast<Unit *>(to);
+    if constexpr (tiles) {
+      alignas(64) Unit panel[depthUnits * rowPanel];
+      for (int64_t i = 0; i < extent; i += rowPanel, panels += strideA) {
+        packPanels<Source, Unit, rowPanel>(a, first + i, extent - i < rowPanel ? extent - i : rowPanel, begin, count,
+                                           panel, 0);
+        turnPanel<Unit, rowPanel>(panel, padPanel<rowPanel>(panel, count), panels, rowUnits);
+      }
+    } else {
+      packPanels<Source, Unit, rowPanel>(a, first, extent, begin, count, panels, strideA);
+    }
   }
   static void packB(const Operand &b, int64_t first, int64_t extent, int64_t begin, int64_t count, void *to) {
-    packPanels<Source, Unit, columnPanel>(b, first, extent, begin, count, static_cast<Unit *>(to), strideB);
+    Unit *panels = static_cast<Unit *>(to);
+    packPanels<Source, Unit, columnPanel>(b, first, extent, begin, count, panels, strideB);
+    if constexpr (tiles)
+      for (int64_t i = 0; i < extent; i += columnPanel, panels += strideB)
+        padPanel<columnPanel>(panels, count);
+  }
+  /// Zeros after `count` elements along k, up to whole tiles; returns the units that then are there.
+  template <int width> static int64_t padPanel(Unit *panel, int64_t count) {
+    int64_t units = (count + perUnit - 1) / perUnit, padded = (units + 15) / 16 * 16;
+    std::memset(panel + units * width, 0, size_t((padded - units) * width) * sizeof(Unit));
+    return padded;
   }
 
   static void run(const Tile &tile, TileScratch &scratch) {
@@ -101,6 +130,8 @@ template <typename Product, typename Out> struct TileProduct {
     bool single = tile.kEnd - tile.kBegin <= depth;
     bool packed = tile.packedB.groups || (single && scratch.holds(tile));
     int64_t begin = tile.kBegin;
+    if constexpr (tiles)
+      Product::begin();
     do {
       int64_t count = tile.kEnd - begin < depth ? tile.kEnd - begin : depth;
       if (!packed)
@@ -111,6 +142,8 @@ template <typename Product, typename Out> struct TileProduct {
         runBlock<false>(tile, scratch, begin, count);
       begin += count;
     } while (begin < tile.kEnd);
+    if constexpr (tiles)
+      Product::end();
     if (!tile.packedB.groups)
       scratch.note(tile, single);
   }
@@ -146,6 +179,9 @@ private:
       const Unit *a = ownA;
       if (byRows) {
         packRows<Source, Unit>(tile.a, tile.row + i, rows, begin, count, ownA, rowUnits);
+        if constexpr (tiles)
+          for (int64_t r = 0; r < rows; ++r)
+            padPanel<1>(ownA + r * rowUnits, count);
         if (nextRow < tile.rows)
           walkA = walk(tile.a, tile.row + nextRow, tile.rows - nextRow < rowPanel ? tile.rows - nextRow : rowPanel,
                        begin, count);
@@ -166,7 +202,9 @@ private:
           fetches.pieces[piece] = walkA.step(b);
           fetches.pieces[piece + 1] = walkB.step(b);
         }
-        if (Product::vectors > 1 && columns <= lanes)
+        if constexpr (tiles)
+          Product::multiply(rows, units, a, b, to, columns, fetches);
+        else if (Product::vectors > 1 && columns <= lanes)
           multiplyRows<Product, Out, 1, byRows>(rows, units, a, b, to, columns, fetches);
         else
           multiplyRows<Product, Out, Product::vectors, byRows>(rows, units, a, b, to, columns, fetches);
