@@ -15,6 +15,12 @@
 #ifdef MOIRE_HAS_FuseRowwise
 #include "passes/Transforms/Rowwise/Passes.h"
 #endif
+#ifdef MOIRE_HAS_Pipelines
+#include "kernels/include/Kernels.h"
+#include "test/numerics/evaluator/Compiled.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#endif
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -33,7 +39,7 @@ using namespace moire::evaluator;
 
 namespace {
 
-enum class Mode { Print, Gradients, Compare };
+enum class Mode { Print, Gradients, Compare, Compiled };
 
 llvm::cl::opt<std::string> file(llvm::cl::Positional, llvm::cl::desc("FILE (- for standard input)"),
                                 llvm::cl::init("-"));
@@ -41,11 +47,15 @@ llvm::cl::opt<Mode> mode(
     llvm::cl::desc("What to do:"), llvm::cl::init(Mode::Print),
     llvm::cl::values(clEnumValN(Mode::Print, "print", "print the results (default)"),
                      clEnumValN(Mode::Gradients, "gradients", "compare gradients with differences"),
-                     clEnumValN(Mode::Compare, "compare", "compare results before and after --passes")));
+                     clEnumValN(Mode::Compare, "compare", "compare results before and after --passes"),
+                     clEnumValN(Mode::Compiled, "compiled", "compare what machine code computes, after --passes")));
 llvm::cl::opt<std::string> passes("passes", llvm::cl::desc("Pipeline, e.g. moire-autodiff,cse"),
                                   llvm::cl::init("moire-autodiff"));
 llvm::cl::opt<std::string> only("function", llvm::cl::desc("The one function to run (default: all)"));
 llvm::cl::opt<double> tolerance("tolerance", llvm::cl::desc("Largest relative error"), llvm::cl::init(1e-6));
+llvm::cl::opt<std::string> features("features", llvm::cl::desc("Instruction sets of machine code"),
+                                    llvm::cl::init("native"));
+llvm::cl::opt<int32_t> threads("pool-threads", llvm::cl::desc("Threads of machine code"), llvm::cl::init(2));
 llvm::cl::opt<uint64_t> seed("seed", llvm::cl::desc("Of the inputs"), llvm::cl::init(1));
 
 bool isSelected(func::FuncOp function) {
@@ -82,26 +92,58 @@ LogicalResult checkGradients(func::FuncOp function, func::FuncOp gradients, Arra
   return success(good);
 }
 
-LogicalResult compare(func::FuncOp before, func::FuncOp after, ArrayRef<Tensor> inputs) {
-  auto expected = evaluate(before, inputs), results = evaluate(after, inputs);
-  if (failed(expected) || failed(results))
-    return failure();
-  bool good = expected->size() == results->size();
-  for (auto [number, pair] : llvm::enumerate(llvm::zip(*expected, *results))) {
+LogicalResult compare(StringRef name, ArrayRef<Tensor> expected, ArrayRef<Tensor> results) {
+  bool good = expected.size() == results.size();
+  for (auto [number, pair] : llvm::enumerate(llvm::zip(expected, results))) {
     auto &[a, b] = pair;
     double largest = 0, size = 0;
     for (auto [x, y] : llvm::zip_equal(a.floats, b.floats)) {
       double difference = std::abs(x - y);
+      // A NaN must not pass for a small difference.
       largest = difference <= largest ? largest : difference;
       size = std::max(size, std::abs(x));
     }
     bool passed = largest <= tolerance * size && a.ints == b.ints;
     good &= passed;
-    llvm::outs() << "@" << before.getSymName() << " result " << number << ": " << (passed ? "agrees" : "DIFFERS")
+    llvm::outs() << "@" << name << " result " << number << ": " << (passed ? "agrees" : "DIFFERS")
                  << ", relative error " << llvm::format("%.1e", size == 0 ? largest : largest / size) << "\n";
   }
   return success(good);
 }
+
+LogicalResult compare(func::FuncOp before, func::FuncOp after, ArrayRef<Tensor> inputs) {
+  auto expected = evaluate(before, inputs), results = evaluate(after, inputs);
+  if (failed(expected) || failed(results))
+    return failure();
+  return compare(before.getSymName(), *expected, *results);
+}
+
+#ifdef MOIRE_HAS_Pipelines
+/// Compares every function of `module` with its machine code.
+LogicalResult compareCompiled(ModuleOp module) {
+  moire_set_threads(threads);
+  auto compiled = Compiled::create(module, features);
+  if (!compiled) {
+    llvm::errs() << "error: " << llvm::toString(compiled.takeError()) << "\n";
+    return failure();
+  }
+  bool good = true;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!isSelected(function))
+      continue;
+    std::vector<Tensor> inputs = makeInputs(function, seed);
+    auto expected = evaluate(function, inputs);
+    if (failed(expected))
+      return failure();
+    good &= succeeded(compare(function.getSymName(), *expected, (*compiled)->call(function.getSymName(), inputs)));
+  }
+  return success(good);
+}
+#else
+LogicalResult compareCompiled(ModuleOp module) {
+  return module.emitError("this build has no code generator");
+}
+#endif
 
 LogicalResult transform(ModuleOp module) {
   PassManager manager(module.getContext());
@@ -114,6 +156,8 @@ LogicalResult run(ModuleOp module) {
   OwningOpRef<ModuleOp> transformed(cast<ModuleOp>(module->clone()));
   if (mode != Mode::Print && failed(transform(*transformed)))
     return failure();
+  if (mode == Mode::Compiled)
+    return compareCompiled(*transformed);
   bool good = true, any = false;
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!isSelected(function) || (mode == Mode::Gradients && !objectiveOf(function)))
@@ -144,6 +188,10 @@ int main(int argc, char **argv) {
   registerMoireFuseRowwisePasses();
 #endif
   DialectRegistry registry;
+#ifdef MOIRE_HAS_Pipelines
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+#endif
   registry.insert<MoireDialect, func::FuncDialect, arith::ArithDialect, affine::AffineDialect>();
   MLIRContext context(registry);
   llvm::SourceMgr sources;
