@@ -137,6 +137,7 @@ Result<PreparedRun> prepare(const TrainRequest &asked) {
   } else {
     MOIRE_ASSIGN(state, freshState(request, package));
   }
+  const int64_t begunSteps = state.config.steps;
   apply(request.overrides, state.config);
   if (state.config.steps < state.progress.step)
     return Status::error("`{}` has done {} steps already, --steps asks for {}", folder, state.progress.step,
@@ -160,8 +161,12 @@ Result<PreparedRun> prepare(const TrainRequest &asked) {
   MOIRE_TRY(tidyCheckpoints(folder, state.config.keep));
   MOIRE_TRY(writeRunFolder(folder, model, request.record, state, tokenizer));
   MOIRE_ASSIGN(MetricsLog metrics, MetricsLog::open(folder + "/metrics.jsonl", state.progress.step));
+  std::string note;
+  if (request.resume && state.config.steps != begunSteps)
+    note = fmt::format("the run began with {} steps; its schedule now has {}", begunSteps, state.config.steps);
   return PreparedRun{folder,           std::move(model),       std::move(data),  split,
-                     std::move(state), std::move(accumulator), std::move(*lock), std::move(metrics)};
+                     std::move(state), std::move(accumulator), std::move(*lock), std::move(metrics),
+                     std::move(note)};
 }
 
 } // namespace moire::runtime

@@ -38,6 +38,7 @@ struct PreparedRun {
   Buffer accumulator; ///< of gradients; empty when a step is one batch
   FolderLock lock;
   MetricsLog metrics;
+  std::string note; ///< something that the user should know before the first step; may be empty
 };
 
 /// Loads package and data, checks both, initialises or resumes; nothing is written before all checks have passed.

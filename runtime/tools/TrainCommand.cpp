@@ -40,6 +40,8 @@ void announce(const PreparedRun &run, const RunRecord &record) {
              run.state.tokenizer);
   fmt::print("{} steps of {} x {} x {} tokens, {} threads, seed {}, into {}\n", config.steps, config.accumulate,
              package.batch, package.context, record.threads, config.seed, run.folder);
+  if (!run.note.empty())
+    fmt::print("note: {}\n", run.note);
   std::fflush(stdout);
 }
 

@@ -35,10 +35,8 @@
 #ifndef FAKE_HASH
 #define FAKE_HASH "5eed0001"
 #endif
-#ifndef FAKE_TRAIN
-#define FAKE_TRAIN                                                                                                     \
-  R"({"steps":20,"accumulate":1,"optimizer":{"kind":"adamw","lr":0.05,"beta1":0.9,"beta2":0.95,"eps":1e-8,)"           \
-  R"("weight_decay":0.1,"clip":1.0},"schedule":{"kind":"cosine","warmup_steps":2,"final":0.1},"holdout":0.1,"seed":0})"
+#ifndef FAKE_TRAIN // one of the train sections below
+#define FAKE_TRAIN twentySteps
 #endif
 #ifndef FAKE_NAN // 0: never, 1: every gradient, 2: when the batch's first token is odd
 #define FAKE_NAN 0
@@ -51,6 +49,18 @@ using T = double;
 #else
 using T = float;
 #endif
+
+[[maybe_unused]] constexpr char twentySteps[] = R"({
+  "steps": 20, "accumulate": 1,
+  "optimizer": {"kind": "adamw", "lr": 0.05, "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1, "clip": 1.0},
+  "schedule": {"kind": "cosine", "warmup_steps": 2, "final": 0.1}, "holdout": 0.1, "seed": 0})";
+[[maybe_unused]] constexpr char accumulateThree[] = R"({
+  "steps": 6, "accumulate": 3, "optimizer": {"kind": "adamw", "lr": 0.05},
+  "schedule": {"kind": "cosine", "warmup": 0.01}})";
+[[maybe_unused]] constexpr char otherRate[] = R"({
+  "steps": 6, "optimizer": {"kind": "adamw", "lr": 0.07}, "schedule": {"kind": "cosine"}})";
+[[maybe_unused]] constexpr char misspelt[] = R"({
+  "steps": 6, "acumulate": 3, "optimizer": {"kind": "adamw", "lr": 0.05}, "schedule": {"kind": "cosine"}})";
 
 constexpr int64_t V = FAKE_VOCAB, batch = 4, context = 8, layers = 2, decodeContext = 24, prefillTokens = 4;
 constexpr int64_t bigramAt = 0, firstAt = V * V, biasAt = 2 * V * V, elements = 2 * V * V + layers * V;

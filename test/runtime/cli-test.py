@@ -209,7 +209,8 @@ class Train(Cli):
                             ("layers.1.bias", lambda e: moire_random.uniform(11, "layers.1.bias", e, -0.01, 0.01))):
             begin = 8 + length + header[path]["data_offsets"][0]
             for element in range(100):
-                self.assertAlmostEqual(struct.unpack_from("<f", data, begin + 4 * element)[0], value(element), delta=1e-8)
+                stored = struct.unpack_from("<f", data, begin + 4 * element)[0]
+                self.assertAlmostEqual(stored, value(element), delta=1e-8)
         # The share of each residue modulo 4 among a batch's tokens is what the fake model reports as its load.
         self.train("--steps", 3, "--seed", 11, out=self.path("steps"))
         train_tokens = int(len(TEXT) * 0.9)
@@ -219,6 +220,12 @@ class Train(Cli):
                 for character in TEXT[start:start + 8]:
                     load[ord(character) % 4] += 1 / 32
             self.assertEqual(line["layers.0.moe.load"], load)
+
+    def test_a_longer_run_is_said_to_be_another(self):
+        self.train("--steps", 4)
+        output = self.ok("train", "--resume", "--out", self.run_dir, "--steps", 8)
+        self.assertIn("note: the run began with 4 steps; its schedule now has 8", output)
+        self.assertEqual([line["step"] for line in self.metrics()], list(range(1, 9)))
 
     def test_keep(self):
         self.train("--checkpoint-every", 4, "--keep", 2)
