@@ -46,15 +46,64 @@ void pause() {
 #endif
 }
 
-int processors() {
+/// The processors that this process may run on, by number; empty where the system does not tell.
+std::vector<int> allowedProcessors() {
+  std::vector<int> allowed;
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) == 0)
-    return CPU_COUNT(&set);
+    for (int i = 0; i < CPU_SETSIZE; ++i)
+      if (CPU_ISSET(i, &set))
+        allowed.push_back(i);
 #endif
-  unsigned count = std::thread::hardware_concurrency();
+  return allowed;
+}
+
+int processors() {
+  size_t allowed = allowedProcessors().size();
+  unsigned count = allowed ? unsigned(allowed) : std::thread::hardware_concurrency();
   return count ? int(count) : 1;
 }
+
+/// Keeps the workers of a pool that fills the machine off the caller's processor. On a machine that others use too,
+/// the system likes to wake a thread beside the one that woke it, and then they run in turns.
+class Placement {
+public:
+  explicit Placement(int threads) {
+    allowed = allowedProcessors();
+    if (int(allowed.size()) != threads)
+      allowed.clear();
+  }
+
+  /// By the caller, before the workers start.
+  void noteCaller() {
+#if defined(__linux__)
+    if (!allowed.empty())
+      caller = sched_getcpu();
+#endif
+  }
+
+  /// By a worker, which remembers in `bound` where it was put last.
+  void moveWorker(int index, int &bound) const {
+#if defined(__linux__)
+    for (size_t i = 0; i < allowed.size(); ++i)
+      if (allowed[i] == caller) {
+        int wanted = allowed[(i + size_t(index)) % allowed.size()];
+        if (wanted == bound)
+          return;
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(wanted, &set);
+        sched_setaffinity(0, sizeof(set), &set); // a mere hint: if it fails, all still works
+        bound = wanted;
+      }
+#endif
+  }
+
+private:
+  std::vector<int> allowed;
+  int caller = -1;
+};
 
 /// Waits until `word` differs from `old`: first spinning, unless told not to, then asleep.
 void await(std::atomic<uint32_t> &word, uint32_t old, bool spin) {
@@ -74,7 +123,7 @@ void await(std::atomic<uint32_t> &word, uint32_t old, bool spin) {
 
 class Pool {
 public:
-  explicit Pool(int threads) : count(threads), spin(threads <= processors()), arenas(threads) {
+  explicit Pool(int threads) : count(threads), spin(threads <= processors()), placement(threads), arenas(threads) {
     for (int index = 1; index < threads; ++index)
       workers.emplace_back([this, index] { work(index); });
   }
@@ -93,6 +142,7 @@ public:
   void run(void (*newBody)(int, int, void *), void *newContext) {
     body = newBody;
     context = newContext;
+    placement.noteCaller();
     pending.store(uint32_t(count - 1), std::memory_order_relaxed);
     start();
     newBody(0, count, newContext);
@@ -120,10 +170,12 @@ private:
   void work(int index) {
     currentIndex = index;
     currentThreads = count;
+    int bound = -1;
     for (uint32_t seen = 0;; ++seen) {
       await(generation, seen, spin);
       if (!body)
         return;
+      placement.moveWorker(index, bound);
       body(index, count, context);
       if (pending.fetch_sub(1, std::memory_order_acq_rel) == 1)
         pending.notify_one();
@@ -132,6 +184,7 @@ private:
 
   int count;
   bool spin;
+  Placement placement;
   std::vector<Arena> arenas;
   std::vector<std::thread> workers;
   void (*body)(int, int, void *) = nullptr;
