@@ -30,7 +30,11 @@ Value moire::rows::rowView(OpBuilder &builder, Location loc, Value buffer, Array
       strides(leading.size() + 1, builder.getIndexAttr(1));
   offsets.push_back(offset);
   sizes.push_back(builder.getIndexAttr(length));
-  MemRefType view = memref::SubViewOp::inferRankReducedResultType({length}, type, offsets, sizes, strides);
+  // The dropped dimensions have extent 1, as a row of one column has: say which stride stays.
+  auto full = cast<MemRefType>(memref::SubViewOp::inferResultType(type, offsets, sizes, strides));
+  auto [fullStrides, fullOffset] = full.getStridesAndOffset();
+  auto layout = StridedLayoutAttr::get(builder.getContext(), fullOffset, fullStrides.back());
+  auto view = MemRefType::get({length}, type.getElementType(), layout);
   return memref::SubViewOp::create(builder, loc, view, buffer, offsets, sizes, strides);
 }
 

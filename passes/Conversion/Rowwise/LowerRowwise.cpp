@@ -182,7 +182,8 @@ void LowerRowwise::addChunks(OpBuilder &builder, Location loc, Value partial, Va
   auto type = cast<MemRefType>(partial.getType());
   int64_t chunks = type.getDimSize(0), length = type.getRank() == 1 ? 0 : type.getDimSize(1);
   int64_t block = length ? columnBlock(length, 256) : 0;
-  std::string name = llvm::formatv("add_{0}x{1}x{2}", chunks, std::max<int64_t>(length, 1), type.getElementType());
+  std::string extents = std::to_string(chunks) + (length ? "x" + std::to_string(length) : "");
+  std::string name = llvm::formatv("add_{0}x{1}", extents, type.getElementType());
   func::FuncOp function = kernel(builder, name, name, [&](StringRef chosen) {
     return emitAddChunks(builder, loc, chosen, chunks, length, block, type.getElementType());
   });
