@@ -47,6 +47,8 @@ public:
   /// Reports an error at `range`. Text: lower case, no full stop, names in backquotes.
   ErrorInFlight error(llvm::SMRange range, const llvm::Twine &text);
   unsigned errorCount() const { return errors; }
+  /// Whether further errors would not be printed; searches for the best words can be spared then.
+  bool isFull() const { return errors >= maxErrors; }
   llvm::SourceMgr &sourceManager() { return sources; }
 
   /// A place that every error below it should mention, e.g. the call that instantiates a block.

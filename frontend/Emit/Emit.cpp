@@ -60,12 +60,10 @@ private:
     Location loc = location(op.range);
     if (!op.variable.empty())
       loc = NameLoc::get(builder.getStringAttr(op.variable), loc);
-    if (op.callers.empty())
-      return loc;
     SmallVector<Location> callers;
-    for (llvm::SMRange range : op.callers)
-      callers.push_back(location(range));
-    return CallSiteLoc::get(loc, callers);
+    for (const sema::CallChain *caller = op.caller.get(); caller; caller = caller->outer.get())
+      callers.push_back(location(caller->range));
+    return callers.empty() ? loc : CallSiteLoc::get(loc, callers);
   }
 
   //===-- types ----------------------------------------------------------===//

@@ -48,7 +48,7 @@ const auto stage = named("a layer")[call | name];
 const auto pipe = chain<Kind::Pipe>[primary >> *(lit("|>") > stage)];
 const auto unary = chain<Kind::Unary>[*leaf<Kind::Operator>['-' >> !lit('>')] >> pipe];
 const auto product =
-    chain<Kind::Product>[unary >> *(leaf<Kind::Operator>[char_("*/%")] > named("an expression")[unary])];
+    chain<Kind::Product>[unary >> *(leaf<Kind::Operator>[char_("*/%") - "/*"] > named("an expression")[unary])];
 const auto sum =
     chain<Kind::Sum>[product >> *(leaf<Kind::Operator>['+' >> !lit('=') | '-' >> !lit('>')] >
                                   named("an expression")[product])];

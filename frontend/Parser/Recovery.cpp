@@ -15,6 +15,10 @@ using namespace llvm;
 
 namespace moire::syntax {
 
+static SMRange rangeOf(const char *begin, const char *end) {
+  return {SMLoc::getFromPointer(begin), SMLoc::getFromPointer(end)};
+}
+
 static bool isWord(char c) { return isAlnum(c) || c == '_'; }
 
 /// Past the comment that begins at p; p itself when none does.
@@ -87,33 +91,46 @@ static bool firstOnLine(const char *p, const char *bufferBegin) {
   return p == bufferBegin || p[-1] == '\n';
 }
 
-/// The innermost bracket left open before `where`, or null.
-static const char *openBracket(const State &state, const char *where) {
+namespace {
+/// What stands before a place in the text.
+struct Before {
+  const char *openBracket = nullptr; ///< the innermost that is still open
+  const char *lastToken = nullptr;   ///< the last character that is neither blank nor comment
+};
+} // namespace
+
+static Before lookBack(const State &state, const char *where) {
+  Before before;
   std::vector<const char *> open;
   for (const char *p = state.bufferBegin; p < where;) {
-    const char *next = skipComment(p, state.bufferEnd);
-    if (next == p)
-      next = skipString(p, state.bufferEnd);
-    if (next != p) {
+    if (const char *next = skipComment(p, state.bufferEnd); next != p) {
       p = next;
       continue;
     }
+    if (const char *next = skipString(p, state.bufferEnd); next != p) {
+      before.lastToken = next - 1;
+      p = next;
+      continue;
+    }
+    if (!isSpace(*p))
+      before.lastToken = p;
     if (StringRef("([{").contains(*p))
       open.push_back(p);
     else if (StringRef(")]}").contains(*p) && !open.empty())
       open.pop_back();
     ++p;
   }
-  return open.empty() ? nullptr : open.back();
-}
-
-static SMRange rangeOf(const char *begin, const char *end) {
-  return {SMLoc::getFromPointer(begin), SMLoc::getFromPointer(end)};
+  before.openBracket = open.empty() ? nullptr : open.back();
+  return before;
 }
 
 void reportExpected(State &state, const char *where, StringRef what) {
   const char *end = state.bufferEnd;
   const char *found = skipBlank(where, end);
+  if (state.diagnostics.isFull()) { // the rest is only counted, so it need not be worded well
+    (void)state.diagnostics.error(rangeOf(found, found), "expected " + what);
+    return;
+  }
   // An opened comment that never closes swallows the rest of the file: say so where it begins.
   for (const char *p = where; p != end && (isSpace(*p) || *p == '/');) {
     if (StringRef(p, end - p).starts_with("/*") && StringRef(p, end - p).find("*/", 2) == StringRef::npos) {
@@ -132,7 +149,9 @@ void reportExpected(State &state, const char *where, StringRef what) {
     while (found + length < end && (found[length] & 0xC0) == 0x80)
       ++length; // the rest of a UTF-8 character
   std::string text = ("expected " + what).str();
-  if (found == end)
+  if (what.contains("`\"`"))
+    text += " on the same line";
+  else if (found == end)
     text += ", found the end of the text";
   else if (!isPrint(*found) && static_cast<unsigned char>(*found) < 128)
     text += (", found the character " + Twine(static_cast<int>(*found))).str();
@@ -141,16 +160,14 @@ void reportExpected(State &state, const char *where, StringRef what) {
 
   // What is missing at the end of a line is shown there, not at the next line.
   SMRange at = rangeOf(found, found == end ? found : found + length);
-  const char *before = found;
-  while (before != state.bufferBegin && isSpace(before[-1]))
-    --before;
+  Before before = lookBack(state, found);
   bool startsAnew = what.starts_with("a declaration") || what.starts_with("a statement") || what.starts_with("a setting");
-  if (StringRef(before, found - before).contains('\n') && before != state.bufferBegin && (!startsAnew || found == end))
-    at = rangeOf(before - 1, before);
+  const char *last = before.lastToken;
+  if (last && StringRef(last, found - last).contains('\n') && (!startsAnew || found == end))
+    at = rangeOf(last, last + 1);
   auto error = state.diagnostics.error(at, text);
-  if (what.contains("`)`") || what.contains("`}`"))
-    if (const char *open = openBracket(state, where))
-      error.note(rangeOf(open, open + 1), "to match this `" + Twine(*open) + "`");
+  if ((what.contains("`)`") || what.contains("`}`")) && before.openBracket)
+    error.note(rangeOf(before.openBracket, before.openBracket + 1), "to match this `" + Twine(*before.openBracket) + "`");
 }
 
 const char *recover(Boundary boundary, const char *start, const char *where, const State &state) {
@@ -159,29 +176,43 @@ const char *recover(Boundary boundary, const char *start, const char *where, con
   if (boundary == Boundary::Statement && p > start && firstOnLine(p, state.bufferBegin) && beginsStatement(p, end))
     return p;
   unsigned depth = 0;
+  bool lineStart = firstOnLine(p, state.bufferBegin);
   while (p < end) {
     const char *next = skipComment(p, end);
     if (next == p)
       next = skipString(p, end);
     if (next != p) {
       p = next;
+      lineStart = false;
       continue;
     }
-    if (p > start && firstOnLine(p, state.bufferBegin) && isDeclarationWord(wordAt(p, end)))
-      return p;
-    if (boundary == Boundary::Statement) {
-      if (StringRef("([{").contains(*p))
-        ++depth;
-      else if (*p == '}' && depth == 0)
+    if (isWord(*p)) {
+      StringRef word = wordAt(p, end);
+      // A `let` may also stand in a body; there it is indented.
+      bool outerLet = boundary == Boundary::Declaration && word == "let" && p[-1] == '\n';
+      if (p > start && lineStart && (isDeclarationWord(word) || outerLet))
         return p;
-      else if (StringRef(")]}").contains(*p) && depth > 0)
-        --depth;
-      else if (*p == '\n' && depth == 0) {
-        const char *following = skipBlank(p, end);
-        if (following == end || *following == '}' || beginsStatement(following, end))
-          return following;
-      }
+      p += word.size();
+      lineStart = false;
+      continue;
     }
+    char c = *p;
+    if (boundary == Boundary::Statement) {
+      if (c == '}' && depth == 0)
+        return p;
+      if (c == '\n' && depth == 0) {
+        p = skipBlank(p, end);
+        if (p == end || *p == '}' || beginsStatement(p, end))
+          return p;
+        lineStart = true;
+        continue;
+      }
+      if (StringRef("([{").contains(c))
+        ++depth;
+      else if (StringRef(")]}").contains(c) && depth > 0)
+        --depth;
+    }
+    lineStart = c == '\n' || (lineStart && isSpace(c));
     ++p;
   }
   return end;

@@ -142,6 +142,32 @@ ArrayRef<StringRef> allWords() {
 }
 bool isWord(StringRef name) { return is_contained(allWords(), name); }
 
+/// `name` when required, `name = default`, `name = derived`.
+static std::string head(const Builtin &builtin) {
+  std::string text = builtin.input == Input::Tokens ? "tokens" : builtin.input == Input::Features ? "x" : "";
+  for (const ArgumentInfo &info : builtin.arguments) {
+    text += (text.empty() ? "" : ", ") + info.name.str();
+    if (info.defaults == Default::Value)
+      text += " = " + info.value.spelled();
+    else if (info.defaults == Default::Derived)
+      text += " = …";
+  }
+  return text;
+}
+
+void printBuiltins(raw_ostream &os) {
+  for (ArrayRef<Builtin> table : {builtins(), trainBuiltins()})
+    for (const Builtin &builtin : table) {
+      os << "- `" << builtin.name << '(' << head(builtin) << ")`: " << builtin.doc << '\n';
+      for (const ArgumentInfo &info : builtin.arguments) {
+        std::string kind = info.words.empty() ? describe(info.kind).str() : listNames(info.words, "or");
+        os << "  - `" << info.name << "`: " << kind << "; " << info.doc << '\n';
+      }
+    }
+  for (const Function &function : functions())
+    os << "- `" << function.name << "`: " << function.doc << '\n';
+}
+
 ArgumentValue &Completion::at(StringRef name) {
   for (size_t i = 0; i < infos.size(); ++i)
     if (infos[i].name == name)

@@ -101,6 +101,10 @@ const ArgumentValue &argumentOf(const Layer &layer, llvm::StringRef name);
 /// Features inside each expert of a resolved `moe`.
 int64_t expertHidden(const Layer &moe);
 
+/// The table as Markdown: a line for each layer, setting and function with its arguments and defaults. The language
+/// reference holds the same lines.
+void printBuiltins(llvm::raw_ostream &os);
+
 /// Checks a constant against an argument's kind, widening counts to reals. Reports at `range` and returns nothing when
 /// it does not fit.
 std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, llvm::SMRange range,

@@ -11,7 +11,7 @@
 #define MOIRE_FRONTEND_SEMA_ELABORATE_H
 
 #include "frontend/Sema/Sema.h"
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringMap.h"
 #include <deque>
 
 namespace moire::sema {
@@ -33,7 +33,7 @@ struct Value {
 /// Names under one part of a parameter path; siblings are told apart by `_1`, `_2`.
 struct PathScope {
   Path prefix;
-  llvm::StringSet<> taken;
+  llvm::StringMap<unsigned> taken; ///< with the number to try next
   std::string unique(llvm::StringRef name);
 };
 
@@ -156,7 +156,7 @@ private:
   Scope globalScope;
   std::deque<Scope> scopes; ///< of the model or of the block that is being elaborated
   std::vector<BlockFrame> blockFrames;
-  std::vector<llvm::SMRange> callers; ///< outermost first
+  std::shared_ptr<const CallChain> caller;
   Region *region = nullptr;
   PathScope *pathScope = nullptr;
   std::deque<PathScope> pathScopes;

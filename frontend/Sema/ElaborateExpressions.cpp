@@ -47,7 +47,7 @@ Op &Elaborator::emit(Op::Kind kind, std::vector<Stream *> operands, int64_t widt
   op->operands = std::move(operands);
   op->results.push_back(model->makeStream(width));
   op->range = range;
-  op->callers.assign(callers.rbegin(), callers.rend());
+  op->caller = caller;
   region->ops.push_back(std::move(op));
   return *region->ops.back();
 }

@@ -19,10 +19,15 @@ namespace moire::sema {
 constexpr size_t maxBlockDepth = 48;
 
 std::string PathScope::unique(StringRef name) {
-  std::string candidate = name.str();
-  for (unsigned i = 1; !taken.insert(candidate).second; ++i)
-    candidate = (name + "_" + Twine(i)).str();
-  return candidate;
+  auto [it, fresh] = taken.try_emplace(name, 1);
+  if (fresh)
+    return name.str();
+  unsigned &next = it->second; // entries of a StringMap stay where they are
+  for (;;) {
+    std::string candidate = (name + "_" + Twine(next++)).str();
+    if (taken.try_emplace(candidate, 1).second)
+      return candidate;
+  }
 }
 
 PathScope *Elaborator::makeScope(Path prefix) {
@@ -274,7 +279,7 @@ Value Elaborator::applyBlock(const std::shared_ptr<Layer> &layer, Stream *input,
   scopes.emplace_back();
   pathScope = layer->innerScope;
   blockFrames.push_back({layer});
-  callers.push_back(range);
+  caller = std::make_shared<CallChain>(CallChain{range, caller});
 
   Value result;
   scopes.back()[block.parameters[0].name.text] = Value::of(input);
@@ -286,7 +291,7 @@ Value Elaborator::applyBlock(const std::shared_ptr<Layer> &layer, Stream *input,
       if (Stream *output = stream(*cast<ast::Return>(*block.body.back()).value))
         result = Value::of(output);
   }
-  callers.pop_back();
+  caller = caller->outer;
   blockFrames.pop_back();
   pathScope = outerPath;
   scopes = std::move(outerScopes);

@@ -18,7 +18,7 @@ using namespace llvm;
 namespace moire::sema {
 
 /// Operations, statements and iterations that a spec may come to.
-constexpr int64_t maxSteps = 1000000;
+constexpr int64_t maxSteps = 250000;
 
 bool Elaborator::step(SMRange range) {
   if (++steps <= maxSteps)
@@ -77,9 +77,10 @@ void Elaborator::assign(const ast::Assign &assign) {
   if (value.kind == Value::Kind::Stream && !region->ops.empty() && !region->ops.back()->results.empty() &&
       region->ops.back()->results.front() == value.stream)
     region->ops.back()->variable = assign.name.text.str();
-  if (slot)
+  // After an error the stream keeps its last value, so that the statements after it are checked too.
+  if (slot && !(value.isPoison() && slot->kind == Value::Kind::Stream))
     *slot = std::move(value);
-  else
+  else if (!slot)
     scopes.back()[assign.name.text] = std::move(value);
 }
 

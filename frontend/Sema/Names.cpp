@@ -9,7 +9,7 @@
 #include "frontend/Sema/Builtins.h"
 #include "frontend/Sema/Program.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <deque>
@@ -70,6 +70,8 @@ public:
       : program(program), names(names), diagnostics(diagnostics) {}
 
   void run() {
+    for (const ast::Parameter &parameter : program.model->parameters)
+      hyperparameters.insert(parameter.name.text);
     push();
     for (const ast::Let *let : program.lets) {
       expression(*let->value);
@@ -192,25 +194,27 @@ private:
 
   void preset(const ast::Preset &preset) {
     StringMap<SMRange> given;
-    std::vector<StringRef> known(trainKeys());
-    for (const ast::Parameter &parameter : program.model->parameters)
-      known.push_back(parameter.name.text);
     for (const ast::Argument &argument : preset.values) {
       if (!argument.name) {
         (void)diagnostics.error(argument.range, "a preset names each value: `name = value`");
         continue;
       }
       expression(*argument.value);
-      auto [it, fresh] = given.try_emplace(argument.name->text, argument.name->range);
+      StringRef name = argument.name->text;
+      auto [it, fresh] = given.try_emplace(name, argument.name->range);
       if (!fresh)
-        diagnostics.error(argument.name->range, "`" + argument.name->text + "` is given twice")
-            .note(it->second, "it was given here before");
-      if (!is_contained(known, argument.name->text))
-        diagnostics
-            .error(argument.name->range, "the model has no hyperparameter `" + argument.name->text + "`" +
-                                             didYouMean(argument.name->text, known))
+        diagnostics.error(argument.name->range, "`" + name + "` is given twice").note(it->second, "it was given here before");
+      if (!hyperparameters.contains(name) && !is_contained(trainKeys(), name))
+        diagnostics.error(argument.name->range, "the model has no hyperparameter `" + name + "`" + nearestHyper(name))
             .note(program.model->name.range, "the model is declared here");
     }
+  }
+
+  std::string nearestHyper(StringRef name) {
+    std::vector<StringRef> known(trainKeys());
+    for (const ast::Parameter &parameter : program.model->parameters)
+      known.push_back(parameter.name.text);
+    return didYouMean(name, known);
   }
 
   void train(const ast::Train &train) {
@@ -308,6 +312,8 @@ private:
 
   /// `info` is the argument whose value this is, if it is one.
   void expression(const ast::Expr &expr, const ArgumentInfo *info = nullptr) {
+    if (diagnostics.isFull())
+      return;
     TypeSwitch<const ast::Expr *>(&expr)
         .Case([&](const ast::Name *name) { reference(*name, info); })
         .Case([&](const ast::Call *call) { this->call(*call, /*piped=*/false); })
@@ -555,6 +561,7 @@ private:
   Names &names;
   Diagnostics &diagnostics;
   std::deque<Scope> scopes;
+  StringSet<> hyperparameters;
   std::vector<std::pair<SMRange, std::string>> unused;
   bool tokensVisible = false;
   bool trainSection = false;

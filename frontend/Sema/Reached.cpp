@@ -59,8 +59,8 @@ void reportDead(const Region &region, const Live &live, const Live &used, Diagno
                        : op->layer           ? "the output of `" + op->layer->name + "`"
                                              : "this stream";
     auto error = diagnostics.error(op->range, what + " is never used: it reaches no logits");
-    for (SMRange caller : op->callers)
-      error.note(caller, "instantiated here");
+    for (const CallChain *caller = op->caller.get(); caller; caller = caller->outer.get())
+      error.note(caller->range, "instantiated here");
   }
 }
 

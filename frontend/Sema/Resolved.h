@@ -71,6 +71,12 @@ struct Stream {
 
 struct Region;
 
+/// The call of a block that something came from, and the calls around that one.
+struct CallChain {
+  llvm::SMRange range;
+  std::shared_ptr<const CallChain> outer;
+};
+
 /// One operation on streams.
 struct Op {
   enum class Kind { Apply, Add, Sub, Mul, Scale, Loop };
@@ -83,7 +89,7 @@ struct Op {
   std::unique_ptr<Region> body; ///< of Loop; operands are the first values of its arguments
   llvm::SMRange range;
   std::string variable;               ///< the name that the result was assigned to, or empty
-  std::vector<llvm::SMRange> callers; ///< the calls of blocks that it came from, innermost first
+  std::shared_ptr<const CallChain> caller; ///< null outside of blocks
 };
 
 /// A straight list of ops with arguments (values that a loop carries) and yields.

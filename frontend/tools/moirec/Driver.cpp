@@ -31,8 +31,9 @@ namespace {
 /// The command line. A struct, so that nothing is registered before main runs.
 struct CommandLine {
   cl::OptionCategory category{"moirec"};
-  cl::opt<std::string> input{cl::Positional, cl::desc("SPEC"), cl::value_desc("spec.moire or module.mlir"), cl::Required,
+  cl::opt<std::string> input{cl::Positional, cl::desc("SPEC"), cl::value_desc("spec.moire or module.mlir"), cl::Optional,
                              cl::cat(category)};
+  cl::opt<bool> listLayers{"list-layers", cl::desc("print the layers that the language knows, and stop"), cl::cat(category)};
   cl::opt<std::string> preset{"preset", cl::desc("take the values of a preset"), cl::value_desc("name"), cl::cat(category)};
   cl::list<std::string> defines{"D", cl::Prefix, cl::desc("override a hyperparameter or a setting"),
                                 cl::value_desc("name=value"), cl::cat(category)};
@@ -67,6 +68,12 @@ public:
   explicit Driver(CommandLine &line) : line(line), diagnostics(sources, llvm::errs()) {}
 
   int run() {
+    if (line.listLayers) {
+      sema::printBuiltins(llvm::outs());
+      return 0;
+    }
+    if (line.input.empty())
+      return fail("no spec is given; `moirec --help` lists the options");
     if (line.target != "cpu")
       return fail("there is no target `" + line.target + "`; this compiler has `cpu`");
     if (line.precision != "f32" && line.precision != "bf16" && line.precision != "f64")
@@ -173,6 +180,10 @@ int runDriver(int argc, char **argv) {
   registerMLIRContextCLOptions();
   registerPassManagerCLOptions();
   registerDefaultTimingManagerCLOptions();
+  // The help is about this tool and MLIR's own flags, not about all that LLVM's libraries register.
+  for (auto &entry : cl::getRegisteredOptions())
+    if (!llvm::is_contained(entry.second->Categories, &line.category) && !entry.first.starts_with("mlir-"))
+      entry.second->setHiddenFlag(cl::Hidden);
   cl::ParseCommandLineOptions(argc, argv, "Compiles a Moire spec\n");
   return Driver(line).run();
 }
