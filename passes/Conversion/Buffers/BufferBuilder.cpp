@@ -86,11 +86,10 @@ Value BufferBuilder::offsetOf(Location loc, const Place &place) {
 Value BufferBuilder::memref(Location loc, const Place &place) {
   Value root = rootMemref(*place.root);
   SmallVector<int64_t> strides = place.strides;
-  if (place.isDense()) { // entries of one-element dimensions are arbitrary: choose those of the identity layout
-    int64_t stride = 1;
-    for (size_t dim = strides.size(); dim-- > 0; stride *= place.shape[dim])
-      strides[dim] = stride;
-  }
+  // Strides of one-element dimensions are arbitrary: choose those that a dense buffer would have.
+  for (int64_t dim = place.rank() - 1; dim >= 0; --dim)
+    if (place.shape[dim] == 1)
+      strides[dim] = dim + 1 < place.rank() ? strides[dim + 1] * place.shape[dim + 1] : 1;
   bool fixed = place.terms.empty();
   bool identity = fixed && place.offset == 0 && place.isDense();
   if (identity && place.root->shape == place.shape)

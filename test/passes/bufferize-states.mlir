@@ -1,0 +1,71 @@
+// Decoding states are updated in place where that is provably harmless, and copied at the end where it is not.
+// RUN: moire-opt %s --moire-bufferize --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: moire-opt %s --moire-bufferize --split-input-file --remarks-filter-missed=moire-bufferize --remark-format=emitRemark -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// Caches of all layers: each iteration extends its rows where they lie.
+// CHECK-LABEL: func.func @caches
+// CHECK-SAME: %[[Q:.*]]: memref<1x1x2x4xf32>, %[[P:.*]]: memref<i32> {moire.position}, %[[K:.*]]: memref<3x8x2x4xf32> {moire.state = 0 : i64}, %[[V:.*]]: memref<3x8x2x4xf32> {moire.state = 1 : i64}, %[[Y:.*]]: memref<1x1x2x4xf32> {moire.result = 0 : i64})
+// CHECK: scf.for
+// CHECK-DAG: %[[KROW:.*]] = memref.reinterpret_cast %[[K]] to offset: [%{{.*}}], sizes: [8, 2, 4]
+// CHECK-DAG: %[[VROW:.*]] = memref.reinterpret_cast %[[V]] to offset: [%{{.*}}], sizes: [8, 2, 4]
+// CHECK: moire.kernel_call "moire_attention_cached_f32" "ipiiiifbibibibbbi"({{.*}}, %[[KROW]], %[[VROW]], {{.*}}) at %{{.*}} {floats = {{.*}}, integers = array<i64: 1, 8, 2, 2, 4, 8, 8, 8, 8>}
+// CHECK-NEXT: }
+func.func @caches(%q: tensor<1x1x2x4xf32>, %p: tensor<i32> {moire.position}, %k: tensor<3x8x2x4xf32> {moire.state = 0 : i64}, %v: tensor<3x8x2x4xf32> {moire.state = 1 : i64})
+    -> (tensor<1x1x2x4xf32>, tensor<3x8x2x4xf32> {moire.state = 0 : i64}, tensor<3x8x2x4xf32> {moire.state = 1 : i64}) {
+  %r:3 = moire.repeat 3 carried(%x = %q : tensor<1x1x2x4xf32>) slices(%kc = %k : tensor<3x8x2x4xf32>, %vc = %v : tensor<3x8x2x4xf32>)
+      -> (tensor<1x1x2x4xf32>, tensor<3x8x2x4xf32>, tensor<3x8x2x4xf32>) {
+    %y, %ko, %vo = moire.cached_attention %x, %x, %x, %kc, %vc at %p scale 0.5
+      : (tensor<1x1x2x4xf32>, tensor<1x1x2x4xf32>, tensor<1x1x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<i32>)
+      -> (tensor<1x1x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>)
+    moire.yield %y, %ko, %vo : tensor<1x1x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>
+  }
+  return %r#0, %r#1, %r#2 : tensor<1x1x2x4xf32>, tensor<3x8x2x4xf32>, tensor<3x8x2x4xf32>
+}
+
+// -----
+
+// The state is read after its new value is there: the new value waits elsewhere and is copied last.
+// REMARK: copy {{.*}}8 elements: a state cannot be updated in place
+// CHECK-LABEL: func.func @still_read
+// CHECK-SAME: %[[S:.*]]: memref<2x4xf32> {moire.state = 0 : i64}, %[[OUT:.*]]: memref<2x4xf32>
+// CHECK: %[[NEW:.*]] = memref.alloc() : memref<2x4xf32>
+// CHECK: moire.rowwise {{.*}} ins(%[[S]] : {{.*}}) outs(%[[NEW]] :
+// CHECK: moire.rowwise {{.*}} ins(%[[S]], %[[NEW]] : {{.*}}) outs(%[[OUT]] :
+// CHECK: memref.copy %[[NEW]], %[[S]]
+// CHECK-NEXT: return
+func.func @still_read(%s: tensor<2x4xf32> {moire.state = 0 : i64}) -> (tensor<2x4xf32> {moire.state = 0 : i64}, tensor<2x4xf32>) {
+  %n = moire.rowwise domain [2] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%s : tensor<2x4xf32>) {
+  ^bb0(%p: tensor<4xf32>):
+    %t = moire.unary neg %p : tensor<4xf32>
+    moire.yield %t : tensor<4xf32>
+  } -> tensor<2x4xf32>
+  %o = moire.rowwise domain [2] maps [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>] summed [false] ins(%s, %n : tensor<2x4xf32>, tensor<2x4xf32>) {
+  ^bb0(%p: tensor<4xf32>, %q: tensor<4xf32>):
+    %t = moire.binary add %p, %q : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    moire.yield %t : tensor<4xf32>
+  } -> tensor<2x4xf32>
+  return %n, %o : tensor<2x4xf32>, tensor<2x4xf32>
+}
+
+// -----
+
+// Two states that change places: one is saved before it is overwritten.
+// CHECK-LABEL: func.func @swapped
+// CHECK-SAME: %[[A:.*]]: memref<4xf32> {moire.state = 0 : i64}, %[[B:.*]]: memref<4xf32> {moire.state = 1 : i64})
+// CHECK: memref.copy %[[B]], %[[T:.*]] :
+// CHECK: memref.copy %[[A]], %[[U:.*]] :
+// CHECK: memref.copy %[[T]], %[[A]]
+// CHECK: memref.copy %[[U]], %[[B]]
+func.func @swapped(%a: tensor<4xf32> {moire.state = 0 : i64}, %b: tensor<4xf32> {moire.state = 1 : i64})
+    -> (tensor<4xf32> {moire.state = 0 : i64}, tensor<4xf32> {moire.state = 1 : i64}) {
+  return %b, %a : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// An unchanged state costs nothing.
+// CHECK-LABEL: func.func @unchanged
+// CHECK-NEXT: return
+func.func @unchanged(%a: tensor<4xf32> {moire.state = 0 : i64}) -> (tensor<4xf32> {moire.state = 0 : i64}) {
+  return %a : tensor<4xf32>
+}
