@@ -1,6 +1,7 @@
-// Loops: gradients of carried, captured, sliced and stacked values agree with differences.
+// Loops: gradients of carried, captured, sliced and stacked values agree with differences, and machine code with the evaluator.
 // RUN: moire-evaluate --gradients %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff{recompute-pointwise=false},canonicalize,cse" %s
+// RUN: moire-evaluate --compiled --tolerance=1e-9 %s
 
 // A parameter from above, read in every iteration: its gradients are summed.
 func.func @captured(%x: tensor<2x4xf64> {moire.differentiate}, %w: tensor<4x4xf64> {moire.differentiate}, %c: tensor<2x4xf64>) -> (tensor<f64> {moire.objective}) {
@@ -129,7 +130,7 @@ func.func @three_deep(%x: tensor<3xf64> {moire.differentiate}, %ws: tensor<2x2x2
 
 // A transformer in a loop: fused projections, rotary positions, attention with shared heads, SwiGLU, tied embedding.
 func.func @transformer(%tokens: tensor<2x3xi32> {moire.below = 5 : i64}, %targets: tensor<2x3xi32> {moire.at_least = -1 : i64, moire.below = 5 : i64}, %table: tensor<5x8xf64> {moire.differentiate}, %norms: tensor<2x8xf64> {moire.differentiate, moire.mean = 1.0 : f64, moire.spread = 0.1 : f64}, %qkvs: tensor<2x8x16xf64> {moire.differentiate, moire.spread = 0.5 : f64}, %outs: tensor<2x8x8xf64> {moire.differentiate, moire.spread = 0.5 : f64}, %ups: tensor<2x8x12xf64> {moire.differentiate, moire.spread = 0.5 : f64}, %downs: tensor<2x6x8xf64> {moire.differentiate, moire.spread = 0.5 : f64}) -> (tensor<f64> {moire.objective}) {
-  %cos, %sin = moire.rotary_table 100.0 : tensor<3x1xf64>, tensor<3x1xf64>
+  %cos, %sin = moire.rotary_table 100.0 : tensor<3x2xf64>, tensor<3x2xf64>
   %e = moire.lookup %tokens, %table : (tensor<2x3xi32>, tensor<5x8xf64>) -> tensor<2x3x8xf64>
   %h = moire.repeat 2 carried(%x = %e : tensor<2x3x8xf64>) slices(%g = %norms : tensor<2x8xf64>, %wqkv = %qkvs : tensor<2x8x16xf64>, %wo = %outs : tensor<2x8x8xf64>, %wu = %ups : tensor<2x8x12xf64>, %wd = %downs : tensor<2x6x8xf64>) -> (tensor<2x3x8xf64>) {
     %n, %rstd = moire.rms_norm %x, %g eps 1.0e-5 : (tensor<2x3x8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3xf64>)
@@ -137,13 +138,13 @@ func.func @transformer(%tokens: tensor<2x3xi32> {moire.below = 5 : i64}, %target
     %q0 = moire.slice %qkv dim 2 at 0 : tensor<2x3x16xf64> to tensor<2x3x8xf64>
     %k0 = moire.slice %qkv dim 2 at 8 : tensor<2x3x16xf64> to tensor<2x3x4xf64>
     %v0 = moire.slice %qkv dim 2 at 12 : tensor<2x3x16xf64> to tensor<2x3x4xf64>
-    %q1 = moire.reshape %q0 : tensor<2x3x8xf64> to tensor<2x3x4x2xf64>
-    %k1 = moire.reshape %k0 : tensor<2x3x4xf64> to tensor<2x3x2x2xf64>
-    %v1 = moire.reshape %v0 : tensor<2x3x4xf64> to tensor<2x3x2x2xf64>
-    %q2 = moire.rope %q1, %cos, %sin : (tensor<2x3x4x2xf64>, tensor<3x1xf64>, tensor<3x1xf64>) -> tensor<2x3x4x2xf64>
-    %k2 = moire.rope %k1, %cos, %sin : (tensor<2x3x2x2xf64>, tensor<3x1xf64>, tensor<3x1xf64>) -> tensor<2x3x2x2xf64>
-    %a, %lse = moire.causal_attention %q2, %k2, %v1 scale 0.7 : (tensor<2x3x4x2xf64>, tensor<2x3x2x2xf64>, tensor<2x3x2x2xf64>) -> (tensor<2x3x4x2xf64>, tensor<2x4x3xf64>)
-    %b = moire.reshape %a : tensor<2x3x4x2xf64> to tensor<2x3x8xf64>
+    %q1 = moire.reshape %q0 : tensor<2x3x8xf64> to tensor<2x3x2x4xf64>
+    %k1 = moire.reshape %k0 : tensor<2x3x4xf64> to tensor<2x3x1x4xf64>
+    %v1 = moire.reshape %v0 : tensor<2x3x4xf64> to tensor<2x3x1x4xf64>
+    %q2 = moire.rope %q1, %cos, %sin : (tensor<2x3x2x4xf64>, tensor<3x2xf64>, tensor<3x2xf64>) -> tensor<2x3x2x4xf64>
+    %k2 = moire.rope %k1, %cos, %sin : (tensor<2x3x1x4xf64>, tensor<3x2xf64>, tensor<3x2xf64>) -> tensor<2x3x1x4xf64>
+    %a, %lse = moire.causal_attention %q2, %k2, %v1 scale 0.7 : (tensor<2x3x2x4xf64>, tensor<2x3x1x4xf64>, tensor<2x3x1x4xf64>) -> (tensor<2x3x2x4xf64>, tensor<2x2x3xf64>)
+    %b = moire.reshape %a : tensor<2x3x2x4xf64> to tensor<2x3x8xf64>
     %o = moire.linear %b, %wo : (tensor<2x3x8xf64>, tensor<8x8xf64>) -> tensor<2x3x8xf64>
     %x1 = moire.binary add %x, %o : (tensor<2x3x8xf64>, tensor<2x3x8xf64>) -> tensor<2x3x8xf64>
     %m, %rstd1 = moire.rms_norm %x1, %g eps 1.0e-5 : (tensor<2x3x8xf64>, tensor<8xf64>) -> (tensor<2x3x8xf64>, tensor<2x3xf64>)

@@ -1,6 +1,7 @@
-// Pointwise ops and moves of elements: gradients agree with differences.
+// Pointwise ops and moves of elements: gradients agree with differences, and machine code with the evaluator.
 // RUN: moire-evaluate --gradients %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff{recompute-pointwise=false},canonicalize,cse" %s
+// RUN: moire-evaluate --compiled --tolerance=1e-9 %s
 
 func.func @neg(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 : f64}, %c: tensor<3x5xf64>) -> (tensor<f64> {moire.objective}) {
   %y = moire.unary neg %x : tensor<3x5xf64>
@@ -156,20 +157,20 @@ func.func @slices(%x: tensor<3x8xf64> {moire.differentiate}, %c: tensor<3x4xf64>
 }
 
 // Slices of two dimensions, with a part that nobody reads.
-func.func @slices_of_two_dims(%x: tensor<4x6xf64> {moire.differentiate}, %c: tensor<1x2xf64>) -> (tensor<f64> {moire.objective}) {
-  %a = moire.slice %x dim 0 at 1 : tensor<4x6xf64> to tensor<1x6xf64>
-  %b = moire.slice %a dim 1 at 3 : tensor<1x6xf64> to tensor<1x2xf64>
-  %d = moire.slice %x dim 1 at 2 : tensor<4x6xf64> to tensor<4x2xf64>
+func.func @slices_of_two_dims(%x: tensor<4x8xf64> {moire.differentiate}, %c: tensor<1x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %a = moire.slice %x dim 0 at 1 : tensor<4x8xf64> to tensor<1x8xf64>
+  %b = moire.slice %a dim 1 at 3 : tensor<1x8xf64> to tensor<1x2xf64>
+  %d = moire.slice %x dim 1 at 2 : tensor<4x8xf64> to tensor<4x2xf64>
   %e = moire.slice %d dim 0 at 3 : tensor<4x2xf64> to tensor<1x2xf64>
   %y = moire.binary mul %b, %e : (tensor<1x2xf64>, tensor<1x2xf64>) -> tensor<1x2xf64>
   %z = moire.binary mul %y, %c : (tensor<1x2xf64>, tensor<1x2xf64>) -> tensor<1x2xf64>
   %l = moire.reduce_leading %z : tensor<1x2xf64> to tensor<f64>
   return %l : tensor<f64>
 }
-func.func @concat(%a: tensor<2x3xf64> {moire.differentiate}, %b: tensor<2x1xf64> {moire.differentiate}, %c: tensor<2x7xf64>) -> (tensor<f64> {moire.objective}) {
-  %y = moire.concat %a, %b, %a dim 1 : (tensor<2x3xf64>, tensor<2x1xf64>, tensor<2x3xf64>) -> tensor<2x7xf64>
-  %z = moire.binary mul %y, %c : (tensor<2x7xf64>, tensor<2x7xf64>) -> tensor<2x7xf64>
-  %l = moire.reduce_leading %z : tensor<2x7xf64> to tensor<f64>
+func.func @concat(%a: tensor<2x3xf64> {moire.differentiate}, %b: tensor<2x2xf64> {moire.differentiate}, %c: tensor<2x8xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.concat %a, %b, %a dim 1 : (tensor<2x3xf64>, tensor<2x2xf64>, tensor<2x3xf64>) -> tensor<2x8xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x8xf64>, tensor<2x8xf64>) -> tensor<2x8xf64>
+  %l = moire.reduce_leading %z : tensor<2x8xf64> to tensor<f64>
   return %l : tensor<f64>
 }
 

@@ -1,7 +1,8 @@
-// Routing and its losses: gradients agree with differences, unfused and fused.
+// Routing and its losses: gradients agree with differences, unfused and fused, and machine code with the evaluator.
 // RUN: moire-evaluate --gradients %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff{recompute-pointwise=false},canonicalize,cse" %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff,canonicalize,cse,func.func(moire-fuse-routing)" %s
+// RUN: moire-evaluate --compiled --tolerance=1e-9 %s
 
 func.func @softmax_topk(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
   %probs, %y, %chosen = moire.route softmax_topk %x : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)

@@ -1,6 +1,7 @@
-// Norms, lookups, rotations and losses: gradients agree with differences.
+// Norms, lookups, rotations and losses: gradients agree with differences, and machine code with the evaluator.
 // RUN: moire-evaluate --gradients %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff{recompute-pointwise=false},canonicalize,cse" %s
+// RUN: moire-evaluate --compiled --tolerance=1e-9 %s
 
 func.func @rms_norm(%x: tensor<2x3x5xf64> {moire.differentiate}, %w: tensor<5xf64> {moire.differentiate}, %c: tensor<2x3x5xf64>) -> (tensor<f64> {moire.objective}) {
   %y, %rstd = moire.rms_norm %x, %w eps 1.0e-5 : (tensor<2x3x5xf64>, tensor<5xf64>) -> (tensor<2x3x5xf64>, tensor<2x3xf64>)
