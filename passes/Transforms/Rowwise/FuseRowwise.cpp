@@ -191,12 +191,16 @@ void FuseRowwise::fuse(Block &block) {
   }
   // Kernels stand where their last op stood; what read an earlier result moves behind them.
   for (Operation *op : replaced)
-    op->dropAllUses();
-  for (Operation *op : llvm::reverse(replaced))
-    op->erase();
+    op->dropAllReferences();
+  // Free ops that only kernels read are dead now; they go before what they read does.
+  llvm::SmallPtrSet<Operation *, 16> gone(llvm::from_range, replaced);
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isFree(&op) && op.use_empty())
+    if (!gone.contains(&op) && op.use_empty() && isFree(&op))
       op.erase();
+  for (Operation *op : llvm::reverse(replaced)) {
+    op->dropAllUses();
+    op->erase();
+  }
   sortTopologically(&block);
 }
 

@@ -96,7 +96,7 @@ class MoE(nn.Module):
         tokens = order // self.top_k
         counts = chosen.flatten().bincount(minlength=self.count)
         outputs, begin = [], 0
-        kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else x.dtype
+        kind = torch.bfloat16 if torch.is_autocast_cpu_enabled() else x.dtype
         rows = x.to(kind)[tokens]
         for expert, count in enumerate(counts.tolist()):
             if count:

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiled f64 gradients of every block against central differences of the compiled loss, relative error <= 1e-6.
+
+Two checks per parameter: the derivative along a random direction, and along the largest entry of the gradient. The
+router's choice is piecewise constant; at these seeds no difference crosses a boundary.
+"""
+import sys
+
+import numpy as np
+
+from abi import Model, compile_spec
+
+FRAME = """
+model test(width = 16, vocab = 11) {{
+  x = embed(tokens, vocab, width)
+  {body}
+}}
+train {{ batch = 2   context = 12   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }}
+"""
+HEAD = "return rms_norm(x) |> head(vocab)"
+BLOCKS = {
+    "learned positions, layer norm": f"x += learned_positions(x)\n  x = layer_norm(x)\n  {HEAD}",
+    "layer norm without bias": "return layer_norm(x, bias = false) |> head(vocab, bias = true)",
+    "attention": f"x += rms_norm(x) |> attention(heads = 2)\n  {HEAD}",
+    "attention, grouped, rotary, bias":
+        f"x += rms_norm(x) |> attention(heads = 4, kv_heads = 2, rope = 100.0, bias = true)\n  {HEAD}",
+    "attention, head size": f"x += rms_norm(x) |> attention(heads = 3, head_dim = 6, rope = 100.0)\n  {HEAD}",
+    "linear": f"x += rms_norm(x) |> linear(width) |> silu\n  {HEAD}",
+    "mlp relu2": f"x += rms_norm(x) |> mlp(hidden = 24, activation = relu2)\n  {HEAD}",
+    "mlp gelu with bias": f"x += rms_norm(x) |> mlp(hidden = 24, activation = gelu, bias = true)\n  {HEAD}",
+    "swiglu with bias": f"x += rms_norm(x) |> swiglu(hidden = 24, bias = true)\n  {HEAD}",
+    "moe": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, top_k = 2, balance = 0.0)\n  " + HEAD,
+    "moe renormalised": "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, activation = gelu), experts = 4, top_k = 2, "
+                        "renormalize = true, balance = 0.0)\n  " + HEAD,
+    "moe top-k then softmax": "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, activation = silu), experts = 5, "
+                              "top_k = 3, gate = topk_softmax, balance = 0.0)\n  " + HEAD,
+    "moe fine-grained": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), expansion = 2, granularity = 2, "
+                        "balance = 0.0)\n  " + HEAD,
+    "mamba": f"x += rms_norm(x) |> mamba(state = 4, conv = 3, expand = 2)\n  {HEAD}",
+    "tied head": "let table = embed(vocab, width)\n  y = tokens |> table\n  y += rms_norm(y + x) |> swiglu(hidden = 8)\n"
+                 "  return rms_norm(y) |> head(vocab, tied = table)",
+    "repeat": f"repeat 3 {{ x += rms_norm(x) |> swiglu(hidden = 8) }}\n  {HEAD}",
+    "nested repeat": "repeat 2 {\n repeat 2 { x += rms_norm(x) |> swiglu(hidden = 8) }\n x += rms_norm(x) |> attention("
+                     "heads = 2) }\n  " + HEAD,
+    "a layer shared by iterations": "let shared = swiglu(hidden = 8)\n  repeat 3 { x += rms_norm(x) |> shared }\n  " + HEAD,
+    "two kinds of layer": "repeat 4 as i {\n if i % 2 == 0 { x += rms_norm(x) |> mamba(state = 4) } else { x += "
+                          "rms_norm(x) |> attention(heads = 2) } }\n  " + HEAD,
+    "products of streams": f"y = rms_norm(x)\n  x = 0.5 * x + y * silu(y) - relu(y)\n  {HEAD}",
+}
+
+
+def check(name, body):
+    model = Model(compile_spec(FRAME.format(body=body), "--precision=f64"))
+    model.randomise(seed=1)
+    tokens, targets = model.tokens(seed=2)
+    model.train_step(tokens, targets)
+    gradients = {path: value.copy() for path, value in model.tensors("grads").items()}
+
+    def loss():
+        model.refresh()
+        total, count = model.eval_step(tokens, targets)
+        return total / count
+
+    random, worst, where = np.random.default_rng(3), 0, ""
+    for path, value in model.tensors().items():
+        gradient = gradients[path]
+        largest = np.zeros_like(gradient)
+        largest.flat[np.abs(gradient).argmax()] = 1
+        for direction in (random.standard_normal(value.shape), largest):
+            direction = direction / np.linalg.norm(direction)
+            first, step = value.copy(), 1e-4
+            samples = []
+            for factor in (-2, -1, 1, 2):
+                value[...] = first + factor * step * direction
+                samples.append(loss())
+            value[...] = first
+            numeric = (samples[0] - 8 * samples[1] + 8 * samples[2] - samples[3]) / (12 * step)
+            analytic = float((gradient * direction).sum())
+            # Relative to the gradient's own size: a direction at right angles to it has no digits to compare.
+            error = abs(numeric - analytic) / max(np.linalg.norm(gradient), 1e-5)
+            if error > worst:
+                worst, where = error, path
+    print(f"{'ok  ' if worst <= 1e-6 else 'FAIL'} {name}: worst relative error {worst:.1e} ({where})", flush=True)
+    return worst <= 1e-6
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or BLOCKS
+    sys.exit(0 if all([check(name, BLOCKS[name]) for name in wanted]) else 1)
