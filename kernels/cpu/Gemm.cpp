@@ -36,9 +36,9 @@ ProductEngines choose() {
 }
 
 /// Tiles per thread below which one late thread would cost too much.
-constexpr int64_t tilesPerThread = 4;
-/// Tiles are not cut narrower than this many panels: moving them would cost more than multiplying.
-constexpr int64_t leastPanels = 4;
+constexpr int64_t tilesPerThread = 2;
+/// Tiles are not cut smaller than this many panels: moving them would cost more than multiplying.
+constexpr int64_t leastRowPanels = 8, leastColumnPanels = 4;
 /// Columns of a tile, if the blocks of k are several: B, its successor and C then share the second-level cache.
 constexpr int64_t deepColumns = 256;
 
@@ -103,9 +103,9 @@ Parts cut(const ProductEngine &engine, int64_t m, int64_t n, int64_t k, int64_t 
               ceilDiv(columnPanels, std::max<int64_t>(1, maxColumns / engine.columnPanel))};
   int64_t wanted = threads == 1 ? 1 : threads * tilesPerThread;
   if (parts.rows * parts.columns < wanted)
-    parts.rows = std::max(parts.rows, std::min(ceilDiv(wanted, parts.columns), rowPanels / leastPanels));
+    parts.rows = std::max(parts.rows, std::min(ceilDiv(wanted, parts.columns), rowPanels / leastRowPanels));
   if (parts.rows * parts.columns < wanted)
-    parts.columns = std::max(parts.columns, std::min(ceilDiv(wanted, parts.rows), columnPanels / leastPanels));
+    parts.columns = std::max(parts.columns, std::min(ceilDiv(wanted, parts.rows), columnPanels / leastColumnPanels));
   return parts;
 }
 
