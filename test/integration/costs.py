@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The bill of full-size specs against the counts of the papers, as exact integers."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from abi import BUILD
+
+TRAIN = "train { batch = 1   context = 128   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }"
+
+
+def bill(body, head="head(vocab)", vocab=50257):
+    spec = f"""model m(vocab = {vocab}) {{
+  {body}
+}}
+{TRAIN}
+"""
+    with tempfile.NamedTemporaryFile("w", suffix=".moire") as file:
+        file.write(spec)
+        file.flush()
+        run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), file.name, "--cost=json"], capture_output=True,
+                             text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)["parameters"]
+
+
+def layers(width, depth, *branches):
+    inner = "\n    ".join(f"x += rms_norm(x) |> {branch}" for branch in branches)
+    return f"""x = embed(tokens, vocab, width = {width})
+  repeat {depth} {{
+    {inner}
+  }}
+  return rms_norm(x) |> head(vocab)"""
+
+
+MAMBA = "mamba(state = 16, conv = 4, expand = 2)"
+
+
+def attention(width):
+    return f"attention(heads = {width // 64}, rope = 10000.0)"
+
+
+def switch(hidden, experts):
+    return f"moe(expert = mlp(hidden = {hidden}, activation = relu), experts = {experts}, top_k = 1)"
+
+
+def fine(width, expansion, granularity):
+    return f"moe(expert = mlp(hidden = {4 * width}, activation = relu), expansion = {expansion}, granularity = {granularity})"
+
+
+def expect(name, parameters, roles, wanted, active=None):
+    found = sum(parameters["by_role"][role] for role in roles)
+    ok = found == wanted
+    # What the papers leave out here (embedding, head, norms, some routers) is active in every token.
+    rest = parameters["total"] - found
+    if active is not None:
+        ok = ok and parameters["active"] - rest == active
+    print(f"{'ok  ' if ok else 'FAIL'} {name}: {found:,} (published {wanted:,})"
+          + (f", active {parameters['active'] - rest:,} (published {active:,})" if active is not None else ""))
+    return ok
+
+
+def main():
+    results = []
+    check = lambda *a, **k: results.append(expect(*a, **k))
+    # MoE-Mamba, arXiv 2401.04081
+    small = bill(layers(512, 8, MAMBA, switch(1536, 42)))
+    check("MoE-Mamba small", small, ("expert", "ssm", "router"), 542_212_096)
+    check("  experts", small, ("expert",), 528_482_304)
+    check("  Mamba", small, ("ssm",), 13_557_760)
+    check("  router", small, ("router",), 172_032)
+    check("  without router", small, ("expert", "ssm"), 542_212_096 - 172_032, 26_140_672)
+    big = bill(layers(768, 16, MAMBA, switch(2304, 42)))
+    check("MoE-Mamba big", big, ("expert", "ssm", "router"), 2_439_020_544)
+    check("  experts", big, ("expert",), 2_378_170_368)
+    check("  without router", big, ("expert", "ssm"), 2_439_020_544 - 516_096, 116_957_184)
+    check("Mamba 16 x 512", bill(layers(512, 16, MAMBA)), ("ssm",), 27_115_520)
+    check("Mamba 32 x 768", bill(layers(768, 32, MAMBA)), ("ssm",), 120_668_160)
+    check("Transformer-MoE small", bill(layers(512, 8, attention(512), switch(2048, 32))), ("expert", "attention"),
+          545_259_520, 25_165_824)
+    check("Transformer-MoE big", bill(layers(768, 16, attention(768), switch(3072, 32))), ("expert", "attention"),
+          2_453_667_840, 113_246_208)
+    for experts, total in ((1, 26_140_672), (4, 63_889_408), (8, 114_221_056), (16, 214_884_352), (32, 416_210_944)):
+        check(f"MoE-Mamba v1, {experts} experts", bill(layers(512, 8, MAMBA, switch(1536, experts))), ("expert", "ssm"),
+              total)
+    # Fine-grained law, arXiv 2402.07871: granularity leaves the experts' total unchanged.
+    for width, depth, active, total in ((768, 12, 84_934_656, 3_652_190_208), (512, 8, 25_165_824, 1_082_130_432)):
+        for granularity in (1, 4, 8):
+            check(f"fine-grained {width} x {depth}, E 64, G {granularity}",
+                  bill(layers(width, depth, attention(width), fine(width, 64, granularity))), ("expert", "attention"),
+                  total, active)
+    # Mamba-1 layers and the 130M model
+    for width, count in ((256, 437_760), (512, 1_694_720), (768, 3_770_880)):
+        check(f"Mamba layer {width}", bill(layers(width, 1, MAMBA)), ("ssm",), count)
+    tied = f"""let table = embed(vocab, width = 768)
+  x = tokens |> table
+  repeat 24 {{ x += rms_norm(x) |> {MAMBA} }}
+  return rms_norm(x) |> head(vocab, tied = table)"""
+    whole = bill(tied, vocab=50280)
+    results.append(whole["total"] == 129_135_360)
+    print(f"{'ok  ' if results[-1] else 'FAIL'} mamba-130m: {whole['total']:,} (published 129,135,360)")
+    return all(results)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
