@@ -283,10 +283,17 @@ Value KernelEmitter::constantIndex(int64_t value) {
 }
 
 Value KernelEmitter::toReal(OpBuilder &b, Value value) {
-  return isa<FloatType>(value.getType()) ? convertScalarToDtype(b, loc, value, plan.real, false) : value;
+  if (!isa<FloatType>(value.getType()))
+    return value;
+  // Between bf16 and f64 there is no instruction: f32 stands between them.
+  if (value.getType().isBF16())
+    value = arith::ExtFOp::create(b, loc, b.getF32Type(), value);
+  return convertScalarToDtype(b, loc, value, plan.real, false);
 }
 
 Value KernelEmitter::fromReal(OpBuilder &b, Value value, Type element) {
+  if (element.isBF16() && value.getType().isF64())
+    value = arith::TruncFOp::create(b, loc, b.getF32Type(), value);
   return convertScalarToDtype(b, loc, value, element, false);
 }
 

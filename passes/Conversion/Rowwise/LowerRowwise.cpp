@@ -106,9 +106,10 @@ func::FuncOp LowerRowwise::kernel(OpBuilder &builder, const std::string &content
 /// How the rows of `plan` are cut: what a step is, and chunks where results are summed.
 static void cutRows(KernelPlan &plan, int64_t maxChunks) {
   KernelForm &form = plan.form;
-  // A short last dimension (heads) becomes an inner loop: its index then needs no division.
-  constexpr int64_t shortLoop = 32;
-  if (form.domain.size() > 1 && form.domain.back() <= shortLoop)
+  // A short last dimension (heads) becomes an inner loop, if enough steps for all threads remain: its index then needs
+  // no division.
+  constexpr int64_t shortLoop = 64, enoughSteps = 64;
+  if (form.domain.size() > 1 && form.domain.back() <= shortLoop && form.rows() / form.domain.back() >= enoughSteps)
     plan.innerRows = form.domain.back();
   if (!llvm::is_contained(form.summed, true))
     return;

@@ -337,6 +337,20 @@ LogicalResult SweepVectorizer::run() {
   return success();
 }
 
+/// Without bf16 in the processor LLVM moves bf16 vectors number by number, through the compiler's library. Copies go
+/// through f32 then, which becomes integer arithmetic.
+static void widenCopies(linalg::GenericOp op) {
+  Operation *yield = op.getRegion().front().getTerminator();
+  OpBuilder builder(yield);
+  for (OpOperand &operand : yield->getOpOperands()) {
+    Type type = operand.get().getType();
+    if (!type.isBF16() || operand.get().getDefiningOp<arith::TruncFOp>())
+      continue;
+    Value wide = arith::ExtFOp::create(builder, op.getLoc(), builder.getF32Type(), operand.get());
+    operand.set(arith::TruncFOp::create(builder, op.getLoc(), type, wide));
+  }
+}
+
 namespace {
 
 class VectorizeRows : public moire::impl::VectorizeRowsPassBase<VectorizeRows> {
@@ -349,11 +363,13 @@ public:
 
 void VectorizeRows::runOnOperation() {
   if (vectorBits != 128 && vectorBits != 256 && vectorBits != 512) {
-    getOperation().emitError("expects `vector-bits` of 128, 256 or 512, got ") << vectorBits;
+    getOperation().emitError("expects `vector-bits` of 128, 256 or 512, got ") << unsigned(vectorBits);
     return signalPassFailure();
   }
   SmallVector<linalg::GenericOp> sweeps;
   getOperation().walk([&](linalg::GenericOp op) { sweeps.push_back(op); });
+  if (!nativeBf16)
+    llvm::for_each(sweeps, widenCopies);
   for (linalg::GenericOp op : sweeps)
     if (failed(SweepVectorizer(op, vectorBits).run()))
       return signalPassFailure();

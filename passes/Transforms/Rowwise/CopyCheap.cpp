@@ -3,9 +3,9 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A few additions are cheaper than a trip to memory. A kernel of nothing but cheap pointwise ops that could not join its
-// readers (they are several, or something stands between) is copied into them when fewer bytes move that way.
-// Reductions and costly functions are never done twice.
+// A few additions are cheaper than a trip to memory. Where a cheap pointwise result is read by kernels that cannot be the
+// one that computes it, it is computed again in them if fewer bytes move that way. Reductions and costly functions are
+// never done twice.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/TypeUtils.h"
 #include "mlir/IR/IRMapping.h"
@@ -20,17 +20,50 @@ namespace {
 
 using Reads = llvm::DenseSet<std::pair<Value, AffineMap>>;
 
-/// A kernel that might take a copy, and what that saves and costs in bytes.
-struct Reader {
-  llvm::SmallDenseSet<Value> values; ///< results of the producer that it reads
-  bool fits = true;                  ///< reads only the row being computed
-  int64_t saved = 0, added = 0;
+/// One cheap result and what it takes to compute it again.
+struct Copy {
+  SmallVector<Operation *> ops; ///< in order; the last one gives the result
+  Reads inputs;                 ///< what they read from memory
+};
+
+class Copier {
+public:
+  Copier(Block &block, unsigned maxInputs) : groups(block, maxInputs), maxInputs(maxInputs) {}
+
+  bool run();
+
+private:
+  bool collect(Operation *op, const RowGroup &home, Copy &copy) const;
+  Reads readsOf(const RowGroup &group, ArrayRef<int64_t> domain) const;
+  bool copyWhereItPays(Operation *op, const RowGroup &home) const;
+  bool fits(const Copy &copy, const Reads &present, const RowGroup &reader, ArrayRef<int64_t> domain) const;
+
+  RowGroups groups;
+  unsigned maxInputs;
 };
 
 } // namespace
 
-/// What a group reads from memory over `domain`, without what its own ops compute.
-static Reads readsOfGroup(const RowGroups &groups, const RowGroup &group, ArrayRef<int64_t> domain) {
+/// Collects `op` and the cheap ops of its kernel that it needs; false when something dear would have to be done again.
+bool Copier::collect(Operation *op, const RowGroup &home, Copy &copy) const {
+  if (!isCheap(op))
+    return false;
+  for (const RowRead &read : RowGroups::resolvedReads(op, home.domain())) {
+    Operation *producer = read.value.getDefiningOp();
+    bool isHere = groups.groupOf(producer) == &home;
+    if (isHere && llvm::is_contained(copy.ops, producer))
+      continue;
+    if (!isHere || groups.isNeededOutside(read.value, home))
+      copy.inputs.insert({read.value, read.map});
+    else if (!collect(producer, home, copy))
+      return false;
+  }
+  copy.ops.push_back(op);
+  return true;
+}
+
+/// What a kernel reads from memory, without what it computes.
+Reads Copier::readsOf(const RowGroup &group, ArrayRef<int64_t> domain) const {
   Reads reads;
   for (Operation *op : group.ops)
     for (const RowRead &read : RowGroups::resolvedReads(op, domain))
@@ -39,96 +72,81 @@ static Reads readsOfGroup(const RowGroups &groups, const RowGroup &group, ArrayR
   return reads;
 }
 
-/// Everyone who reads results of `producer` in kernels; sets `elsewhere` when others read them too.
-static llvm::MapVector<const RowGroup *, Reader> readersOf(const RowGroups &groups, const RowGroup &producer,
-                                                           bool &elsewhere) {
-  llvm::MapVector<const RowGroup *, Reader> readers;
-  for (Operation *op : producer.ops)
-    for (Operation *user : op->getResult(0).getUsers()) {
-      const RowGroup *group = groups.groupOf(user);
-      if (group == &producer)
-        continue;
-      if (!group || !llvm::is_contained(group->domains, producer.domains.front())) {
-        elsewhere = true;
-        continue;
-      }
-      Reader &reader = readers[group];
-      for (const RowRead &read : readsOf(user, producer.domain()))
-        if (read.value == op->getResult(0)) {
-          reader.fits &= read.map.isIdentity() && read.map.getNumResults() == producer.domain().size();
-          if (reader.values.insert(read.value).second)
-            reader.saved += bytesOf(read.value.getType());
-        }
-    }
-  return readers;
-}
-
-/// Copies the ops of `producer` in front of themselves, for `reader` alone.
-static void copyInto(const RowGroup &producer, const RowGroup &reader) {
-  IRMapping mapping;
-  OpBuilder builder(producer.ops.back()->getContext());
-  builder.setInsertionPointAfter(producer.ops.back());
-  for (Operation *op : producer.ops)
-    builder.clone(*op, mapping);
-  for (Operation *op : reader.ops)
-    for (OpOperand &operand : op->getOpOperands())
-      if (Value copy = mapping.lookupOrNull(operand.get()))
-        operand.set(copy);
-}
-
-/// Whether everything in `inputs` is there before the first op of `reader`: then a copy can join it.
-static bool comesFirst(const Reads &inputs, const RowGroup &reader) {
+/// Whether `reader` can compute the result itself: it wants the row being computed, everything is there before it, and
+/// it does not read too much then.
+bool Copier::fits(const Copy &copy, const Reads &present, const RowGroup &reader, ArrayRef<int64_t> domain) const {
+  Value result = copy.ops.back()->getResult(0);
+  size_t reads = present.size() - 1;
+  for (const auto &[value, map] : present)
+    if (value == result && (!map.isIdentity() || map.getNumResults() != domain.size()))
+      return false;
   Operation *first = reader.ops.front();
-  return llvm::all_of(inputs, [&](const auto &read) {
-    Operation *producer = read.first.getDefiningOp();
-    return !producer || producer->getBlock() != first->getBlock() || producer->isBeforeInBlock(first);
-  });
+  for (const auto &[value, map] : copy.inputs) {
+    reads += !present.contains({value, map});
+    Operation *producer = value.getDefiningOp();
+    if (producer && producer->getBlock() == first->getBlock() && !producer->isBeforeInBlock(first))
+      return false;
+  }
+  return reads <= maxInputs && copy.ops.back()->isBeforeInBlock(first);
 }
 
-/// Decides for one producer; returns whether it was copied.
-static bool copyProducer(const RowGroups &groups, const RowGroup &producer, unsigned maxInputs) {
-  if (!llvm::all_of(producer.ops, isCheap) || producer.domain().empty())
+/// Writes the ops again behind the originals, for `reader` alone.
+static void copyInto(const Copy &copy, const RowGroup &reader) {
+  IRMapping mapping;
+  OpBuilder builder(copy.ops.back()->getContext());
+  builder.setInsertionPointAfter(copy.ops.back());
+  for (Operation *op : copy.ops)
+    builder.clone(*op, mapping);
+  Value result = copy.ops.back()->getResult(0), again = mapping.lookup(result);
+  for (Operation *op : reader.ops)
+    op->replaceUsesOfWith(result, again);
+}
+
+bool Copier::copyWhereItPays(Operation *op, const RowGroup &home) const {
+  Value result = op->getResult(0);
+  Copy copy;
+  if (home.domain().empty() || !isCheap(op) || !groups.isNeededOutside(result, home) || !collect(op, home, copy))
     return false;
-  bool elsewhere = false;
-  auto readers = readersOf(groups, producer, elsewhere);
-  Reads inputs = readsOfGroup(groups, producer, producer.domain());
-  int64_t saved = 0, added = 0;
-  bool allFit = !elsewhere;
-  for (auto &[group, reader] : readers) {
-    Reads present = readsOfGroup(groups, *group, producer.domain());
-    size_t more = 0;
-    for (const auto &[value, map] : inputs)
-      if (!present.contains({value, map})) {
-        ++more;
-        if (map.getNumResults())
-          reader.added += bytesOf(value.getType());
-      }
-    reader.fits &= present.size() + more <= maxInputs + reader.values.size() && comesFirst(inputs, *group);
-    allFit &= reader.fits;
-    saved += reader.saved;
-    added += reader.added;
+  int64_t bytes = bytesOf(result.getType()), moved = 0;
+  bool everywhere = true;
+  llvm::MapVector<const RowGroup *, int64_t> readers; // and bytes that each would read in its place
+  for (Operation *user : result.getUsers()) {
+    const RowGroup *reader = groups.groupOf(user);
+    if (reader == &home || readers.contains(reader))
+      continue;
+    if (!reader || !llvm::is_contained(reader->domains, home.domains.front())) {
+      everywhere = false;
+      continue;
+    }
+    Reads present = readsOf(*reader, home.domain());
+    if (!fits(copy, present, *reader, home.domain())) {
+      everywhere = false;
+      continue;
+    }
+    int64_t added = 0;
+    for (const auto &[value, map] : copy.inputs)
+      if (!present.contains({value, map}) && map.getNumResults())
+        added += bytesOf(value.getType());
+    readers[reader] = added;
+    moved += added - bytes;
   }
-  for (Operation *op : producer.ops)
-    if (groups.isNeededOutside(op->getResult(0), producer))
-      saved += allFit ? bytesOf(op->getResult(0).getType()) : 0;
-  bool everywhere = allFit && added < saved, copied = false;
-  for (auto &[group, reader] : readers)
-    if (everywhere || (reader.fits && reader.added < reader.saved)) {
-      copyInto(producer, *group);
+  everywhere &= moved - bytes < 0; // nobody reads it then, so it need not be written
+  bool copied = false;
+  for (auto &[reader, added] : readers)
+    if (everywhere || added < bytes) {
+      copyInto(copy, *reader);
       copied = true;
     }
-  if (everywhere)
-    for (Operation *op : llvm::reverse(producer.ops))
-      if (op->use_empty())
-        op->erase();
   return copied;
 }
 
-bool moire::copyCheapProducers(Block &block, unsigned maxInputs) {
-  RowGroups groups(block, maxInputs);
+bool Copier::run() {
   for (const auto &group : groups.getGroups())
-    // A copy changes who reads what; look at the block afresh then.
-    if (copyProducer(groups, *group, maxInputs))
-      return true;
+    for (Operation *op : group->ops)
+      // A copy changes who reads what: the block must be partitioned afresh.
+      if (copyWhereItPays(op, *group))
+        return true;
   return false;
 }
+
+bool moire::copyCheapProducers(Block &block, unsigned maxInputs) { return Copier(block, maxInputs).run(); }
