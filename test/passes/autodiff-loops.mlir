@@ -1,6 +1,7 @@
 // Loops stay loops: what the forward one keeps for the reverse one, and how.
-// RUN: moire-opt %s --moire-autodiff --split-input-file --verify-diagnostics --remarks-filter=moire-autodiff | FileCheck %s
-// RUN: moire-opt %s --moire-autodiff=recompute-pointwise=false --split-input-file | FileCheck %s --check-prefix=KEEP
+// RUN: moire-opt %s --moire-autodiff=recompute-contraction=0 --split-input-file --verify-diagnostics --remarks-filter=moire-autodiff | FileCheck %s
+// RUN: moire-opt %s --moire-autodiff="recompute-pointwise=false recompute-contraction=0" --split-input-file | FileCheck %s --check-prefix=KEEP
+// RUN: moire-opt %s --moire-autodiff=recompute-contraction=4 --split-input-file | FileCheck %s --check-prefix=SHORT
 
 // The hidden layer and the input of each layer are stacked; activation and norm are computed again; parameters are
 // sliced again.
@@ -30,6 +31,14 @@ func.func @layers(%x: tensor<2x4xf32>, %ws: tensor<3x4x8xf32> {moire.differentia
   // KEEP: moire.repeat 3 reverse
   // KEEP-NOT: moire.unary gelu
   // KEEP-NOT: moire.rms_norm %
+
+  // A product of four terms is worth less than keeping what it makes: only the input is stacked.
+  // SHORT-LABEL: func.func @layers
+  // SHORT: moire.repeat 3 carried({{.*}} -> (tensor<2x4xf32>, tensor<3x2x4xf32>)
+  // SHORT: moire.repeat 3 reverse
+  // SHORT: moire.rms_norm %
+  // SHORT: moire.linear %{{.*}} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+  // SHORT: moire.unary gelu
 
   // expected-remark @+1 {{the reverse loop reads 2 stacked values, 96 bytes per iteration, and computes 2 ops again}}
   %r = moire.repeat 3 carried(%h = %x : tensor<2x4xf32>) slices(%w = %ws : tensor<3x4x8xf32>, %v = %vs : tensor<3x8x4xf32>) -> (tensor<2x4xf32>) {

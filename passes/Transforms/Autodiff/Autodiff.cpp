@@ -30,7 +30,7 @@ struct Gradient {
 /// Differentiates one function in place.
 class FunctionGradients {
 public:
-  FunctionGradients(func::FuncOp function, unsigned objective, bool recompute)
+  FunctionGradients(func::FuncOp function, unsigned objective, Recompute recompute)
       : function(function), objective(objective), recompute(recompute),
         terminator(cast<func::ReturnOp>(function.getBody().front().getTerminator())) {}
 
@@ -147,7 +147,7 @@ private:
 
   func::FuncOp function;
   unsigned objective;
-  bool recompute;
+  Recompute recompute;
   func::ReturnOp terminator;
   SmallVector<Gradient> gradients;
 };
@@ -173,11 +173,12 @@ struct Autodiff final : impl::AutodiffPassBase<Autodiff> {
   using AutodiffPassBase::AutodiffPassBase;
 
   void runOnOperation() override {
+    Recompute recompute{recomputePointwise, recomputeContraction};
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       auto objective = findObjective(function);
       if (failed(objective))
         return signalPassFailure();
-      if (*objective && failed(FunctionGradients(function, **objective, recomputePointwise).run()))
+      if (*objective && failed(FunctionGradients(function, **objective, recompute).run()))
         return signalPassFailure();
     }
   }

@@ -23,8 +23,8 @@ def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
     objective are visited. A `moire.repeat` stays a loop: a second loop runs the other way, carries the cotangents of
     the carried values, sums those of captured values, and stacks those of sliced operands. What it needs of
     an iteration is, whichever costs the fewest bytes, re-read (slices of the operands of the first loop, values from
-    above), computed again from such (row ops, moves of rows; see `recompute-pointwise`), or stacked by the first loop; a
-    minimum cut decides. What was stacked is a remark. An op on the way without a reverse rule is an error.
+    above), computed again from such (row ops, moves of rows, short products; see the options), or stacked by the first
+    loop; a minimum cut decides. What was stacked is a remark. An op on the way without a reverse rule is an error.
 
     Before:
     ```mlir
@@ -46,7 +46,9 @@ def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"recomputePointwise", "recompute-pointwise", "bool", /*default=*/"true",
-           "Compute cheap values (row ops, reshapes, gathers) again in reverse loops instead of stacking them">
+           "Compute cheap values (row ops, convolutions, reshapes, gathers) again in reverse loops instead of stacking them">,
+    Option<"recomputeContraction", "recompute-contraction", "int64_t", /*default=*/"32",
+           "Compute products again that sum at most this many terms per element; 0 for none">
   ];
   let dependentDialects = ["::moire::MoireDialect", "::mlir::func::FuncDialect"];
 }

@@ -11,14 +11,15 @@
 
 #include "passes/Transforms/Autodiff/Activity.h"
 #include "passes/Transforms/Autodiff/Cotangents.h"
+#include "passes/Transforms/Autodiff/SavedValues.h"
 
 namespace moire {
 
 /// The reverse of one block: cotangents of its values, and of values from above that it uses.
 class ReverseBlock final : public ReverseScope {
 public:
-  /// Builds at the insertion point of `builder`. `recompute`: see SavedValues.h.
-  ReverseBlock(mlir::OpBuilder &builder, Activity &activity, bool recompute)
+  /// Builds at the insertion point of `builder`.
+  ReverseBlock(mlir::OpBuilder &builder, Activity &activity, Recompute recompute)
       : builder(builder), activity(activity), recompute(recompute) {}
 
   mlir::Value cotangent(mlir::Value value) override { return cotangents.get(builder, value); }
@@ -40,7 +41,7 @@ private:
 
   mlir::OpBuilder &builder;
   Activity &activity;
-  bool recompute;
+  Recompute recompute;
   Cotangents cotangents;
 };
 

@@ -8,7 +8,6 @@
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/ReverseRules.h"
 #include "passes/Transforms/Autodiff/ReverseBlock.h"
-#include "passes/Transforms/Autodiff/SavedValues.h"
 
 using namespace mlir;
 
@@ -23,7 +22,7 @@ Value zerosOf(OpBuilder &builder, Location loc, Type type) {
 /// for captured values, then slices.
 class ReverseLoop {
 public:
-  ReverseLoop(RepeatOp forward, ReverseScope &outside, OpBuilder &before, Activity &activity, bool recompute)
+  ReverseLoop(RepeatOp forward, ReverseScope &outside, OpBuilder &before, Activity &activity, Recompute recompute)
       : forward(forward), outside(outside), before(before), activity(activity), block(new Block),
         builder(before.getContext()), inside(builder, activity, recompute), recompute(recompute) {
     body.push_back(block);
@@ -131,7 +130,7 @@ private:
   Block *block;
   OpBuilder builder;
   ReverseBlock inside;
-  bool recompute;
+  Recompute recompute;
   SmallVector<unsigned> carriedNumbers;
   SmallVector<Value> carried, slices, yielded; ///< operands of the reverse loop, and what its body ends in
   SmallVector<Value> captured, sliced;         ///< what the results after the carried ones are gradients of

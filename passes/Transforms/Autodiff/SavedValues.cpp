@@ -27,9 +27,13 @@ bool isView(Operation *op) { return isa<SliceOp, ReshapeOp>(op); }
 
 bool isConstant(Operation *op) { return op->getNumOperands() == 0 && op->getNumRegions() == 0; }
 
-/// Ops that cost no more than reading their operands again.
-bool isCheap(Operation *op) {
-  if (isView(op) || isa<GatherRowsOp>(op))
+/// Ops that cost no more than about reading their operands again, or than writing and reading their results.
+bool isCheap(Operation *op, Recompute recompute) {
+  if (auto product = dyn_cast<LinearOp>(op))
+    return lastExtent(product.getX().getType()) <= recompute.contraction;
+  if (!recompute.pointwise)
+    return false;
+  if (isView(op) || isa<GatherRowsOp, ConvOp>(op))
     return true;
   auto row = dyn_cast<RowOpInterface>(op);
   if (!row)
@@ -43,7 +47,8 @@ bool isCheap(Operation *op) {
 /// Decides and rewrites for one pair of loops.
 class SavedValues {
 public:
-  SavedValues(RepeatOp forward, Block &block, SmallVector<Value> &slices, Activity &activity, bool recompute)
+  SavedValues(RepeatOp forward, Block &block, SmallVector<Value> &slices, Activity &activity,
+              Recompute recompute)
       : forward(forward), block(block), slices(slices), activity(activity), recompute(recompute) {}
 
   RepeatOp run() {
@@ -61,7 +66,7 @@ private:
     auto argument = dyn_cast<BlockArgument>(value);
     return argument && argument.getArgNumber() >= forward.getNumCarried();
   }
-  bool canRecompute(Operation *op) { return op && (isConstant(op) || (recompute && isCheap(op))); }
+  bool canRecompute(Operation *op) { return op && (isConstant(op) || isCheap(op, recompute)); }
 
   /// Reads of the forward body by `op` and what is nested in it.
   template <typename Function> void visitReads(Operation &op, Function function) {
@@ -193,7 +198,7 @@ private:
   Block &block;
   SmallVector<Value> &slices;
   Activity &activity;
-  bool recompute;
+  Recompute recompute;
   llvm::SetVector<Value> needed;
   llvm::MapVector<Value, unsigned> nodes;
   MinimumCut graph;
@@ -206,7 +211,7 @@ private:
 } // namespace
 
 RepeatOp makeAvailable(RepeatOp forward, Block &block, SmallVector<Value> &slices, Activity &activity,
-                       bool recompute) {
+                       Recompute recompute) {
   return SavedValues(forward, block, slices, activity, recompute).run();
 }
 

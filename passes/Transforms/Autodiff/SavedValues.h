@@ -13,11 +13,17 @@
 
 namespace moire {
 
+/// What may be computed again in a reverse loop.
+struct Recompute {
+  bool pointwise = true;    ///< row ops, convolutions, moves of elements and rows
+  int64_t contraction = 32; ///< products that sum no more terms than this per element
+};
+
 /// Rewrites `block`, the complete body of the reverse loop of `forward`, so that it reads nothing of the forward body.
 /// Appends the stacked values that it reads instead to `slices`, and their slices to the arguments of the block.
-/// Without `recompute` only constants are computed again. Returns the forward loop, which may be a new one.
+/// Constants are always computed again. Returns the forward loop, which may be a new one.
 RepeatOp makeAvailable(RepeatOp forward, mlir::Block &block, llvm::SmallVector<mlir::Value> &slices,
-                       Activity &activity, bool recompute);
+                       Activity &activity, Recompute recompute);
 
 } // namespace moire
 
