@@ -183,6 +183,25 @@ TYPED_TEST(ScanTest, ScalarToyOfTheDiscretisation) {
   }
 }
 
+TYPED_TEST(ScanTest, DecayIsAccurate) {
+  // One step without input from a state of 1 leaves exp(dt a): the exponential of the kernels, seen from outside.
+  using X = typename TypeParam::X;
+  using S = typename TypeParam::S;
+  Scan<TypeParam> s(1, 1, 4000, 1, 0);
+  std::fill(s.u.begin(), s.u.end(), X(0));
+  std::fill(s.initial.begin(), s.initial.end(), S(1));
+  std::fill(s.dt.begin(), s.dt.end(), S(1));
+  for (int64_t i = 0; i < s.channels; ++i)
+    s.a[i] = S(-double(i * i) * 80 / double(s.channels * s.channels));
+  s.forward(false);
+  double unit = std::numeric_limits<S>::epsilon();
+  for (int64_t i = 0; i < s.channels; ++i) {
+    double exact = std::exp(double(s.a[i])), allowed = (2 - double(s.a[i])) * unit; // the argument is rounded as well
+    ASSERT_NEAR(s.finalState[i] / exact, 1, allowed) << "exp(" << s.a[i] << ")";
+  }
+  EXPECT_EQ(s.finalState[0], 1);
+}
+
 TYPED_TEST(ScanTest, LargeStepsForgetTheState) {
   Scan<TypeParam> fast(1, 4, 16, 16, 0);
   std::fill(fast.dt.begin(), fast.dt.end(), typename TypeParam::S(1e4));
