@@ -86,11 +86,11 @@ def resume(folder, data):
 def examples(folder, data):
     for kind in EXAMPLES:
         out = os.path.join(folder, kind)
-        train(kind, out, data, 60, "--precision", "f32")
+        train(kind, out, data, 150)
         lines = [json.loads(line) for line in open(os.path.join(out, "metrics.jsonl"))]
-        assert lines[0]["loss"] > 5 and lines[-1]["loss"] < 3.6, (kind, lines[0]["loss"], lines[-1]["loss"])
+        assert lines[0]["loss"] > 5 and lines[-1]["loss"] < 3.4, (kind, lines[0]["loss"], lines[-1]["loss"])
         result = json.loads(moire("eval", out, "--data", data).stdout)
-        assert set(result) >= {"loss", "perplexity", "bits_per_byte", "tokens"} and result["loss"] < 3.8, result
+        assert set(result) >= {"loss", "perplexity", "bits_per_byte", "tokens"} and result["loss"] < 3.6, result
         greedy = [moire("generate", out, "--prompt", "The ", "--tokens", "20", "--temperature", "0").stdout
                   for _ in range(2)]
         assert greedy[0] == greedy[1] and len(greedy[0]) > 4, greedy
