@@ -42,7 +42,7 @@ std::vector<Tensor> makeInputs(func::FuncOp function, uint64_t seed) {
   for (unsigned k = 0; k < function.getNumArguments(); ++k) {
     Tensor tensor(cast<RankedTensorType>(function.getArgumentTypes()[k]));
     double mean = number(function, k, "moire.mean", 0), spread = number(function, k, "moire.spread", 1);
-    int64_t least = integer(function, k, "moire.at_least", 0), below = integer(function, k, "moire.below", 2);
+    int64_t least = integer(function, k, "moire.at_least", 0), below = integer(function, k, "moire.below", 3);
     for (auto [i, x] : llvm::enumerate(tensor.floats))
       x = mean + spread * (2 * uniform(seed, k, i) - 1);
     for (auto [i, x] : llvm::enumerate(tensor.ints))

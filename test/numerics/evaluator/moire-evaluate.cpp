@@ -51,6 +51,7 @@ llvm::cl::opt<Mode> mode(
                      clEnumValN(Mode::Compiled, "compiled", "compare what machine code computes, after --passes")));
 llvm::cl::opt<std::string> passes("passes", llvm::cl::desc("Pipeline, e.g. moire-autodiff,cse"),
                                   llvm::cl::init("moire-autodiff"));
+llvm::cl::opt<std::string> preparation("before", llvm::cl::desc("Pipeline that runs before everything else"));
 llvm::cl::opt<std::string> only("function", llvm::cl::desc("The one function to run (default: all)"));
 llvm::cl::opt<double> tolerance("tolerance", llvm::cl::desc("Largest relative error"), llvm::cl::init(1e-6));
 llvm::cl::opt<std::string> features("features", llvm::cl::desc("Instruction sets of machine code"),
@@ -145,16 +146,18 @@ LogicalResult compareCompiled(ModuleOp module) {
 }
 #endif
 
-LogicalResult transform(ModuleOp module) {
+LogicalResult transform(ModuleOp module, StringRef pipeline) {
   PassManager manager(module.getContext());
-  if (failed(parsePassPipeline(passes, manager)))
+  if (failed(parsePassPipeline(pipeline, manager)))
     return failure();
   return manager.run(module);
 }
 
 LogicalResult run(ModuleOp module) {
+  if (failed(transform(module, preparation)))
+    return failure();
   OwningOpRef<ModuleOp> transformed(cast<ModuleOp>(module->clone()));
-  if (mode != Mode::Print && failed(transform(*transformed)))
+  if (mode != Mode::Print && failed(transform(*transformed, passes)))
     return failure();
   if (mode == Mode::Compiled)
     return compareCompiled(*transformed);
