@@ -11,13 +11,13 @@
 
 // 100 columns: a loop of one turn is none; four vectors, then two, then four lanes under a mask.
 // CHECK-LABEL: func @product
+// CHECK: %[[MASK:.*]] = arith.constant dense<[true, true, true, true, false,
 // CHECK-NOT: scf.for
 // CHECK-COUNT-8: vector.load
 // CHECK: arith.mulf %{{.*}}, %{{.*}} : vector<16xf32>
 // CHECK-COUNT-4: vector.store
 // CHECK-COUNT-4: vector.load
 // CHECK-COUNT-2: vector.store
-// CHECK: %[[MASK:.*]] = arith.constant dense<[true, true, true, true, false,
 // CHECK: vector.maskedload %{{.*}}, %[[MASK]]
 // CHECK: vector.maskedstore %{{.*}}, %[[MASK]]
 // Without masks the tail is one vector of four.
@@ -68,8 +68,8 @@ func.func @sum(%x: memref<256xf32>, %s: memref<f32>) {
 
 // Lanes outside a row keep the accumulator as it was.
 // CHECK-LABEL: func @maximum
-// CHECK: %[[LOW:.*]] = arith.constant dense<0xFF800000> : vector<16xf32>
-// CHECK: %[[MASK:.*]] = arith.constant dense<[true, true, true, false,
+// CHECK-DAG: %[[LOW:.*]] = arith.constant dense<0xFF800000> : vector<16xf32>
+// CHECK-DAG: %[[MASK:.*]] = arith.constant dense<[true, true, true, false,
 // CHECK: %[[X:.*]] = vector.maskedload
 // CHECK: %[[C:.*]] = arith.cmpf uge, %[[LOW]], %[[X]]
 // CHECK: %[[N:.*]] = arith.select %[[C]], %[[LOW]], %[[X]]
@@ -134,9 +134,9 @@ func.func @copied(%x: memref<32xbf16>, %y: memref<32xbf16>) {
 
 // Numbers from outside are repeated before the loop; column numbers are counted inside.
 // CHECK-LABEL: func @marked
+// CHECK: %[[LANES:.*]] = arith.constant dense<[0, 1, 2,
 // CHECK: %[[T:.*]] = vector.broadcast %arg2 : i32 to vector<16xi32>
 // CHECK: scf.for %[[I:.*]] =
-// CHECK: %[[LANES:.*]] = arith.constant dense<[0, 1, 2,
 // CHECK: %[[BASE:.*]] = arith.index_cast %[[I]] : index to i32
 // CHECK: %[[V:.*]] = vector.broadcast %[[BASE]]
 // CHECK: %[[C:.*]] = arith.addi %[[V]], %[[LANES]]

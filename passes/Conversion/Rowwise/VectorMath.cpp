@@ -21,8 +21,8 @@ namespace {
 /// Writes arithmetic on values of one type, a float or a vector of floats.
 class Formula {
 public:
-  Formula(OpBuilder &builder, Location loc, Type type)
-      : b(builder), loc(loc), type(type), isDouble(getElementTypeOrSelf(type).isF64()) {}
+  Formula(OpBuilder &builder, Location loc, Type type, moire::rows::ConstantPool &pool)
+      : b(builder), loc(loc), type(type), pool(pool), isDouble(getElementTypeOrSelf(type).isF64()) {}
 
   Value exp(Value x);
   Value log(Value x);
@@ -35,11 +35,10 @@ public:
 private:
   static constexpr auto fused = arith::FastMathFlags::contract;
   Value number(double value) {
-    return arith::ConstantOp::create(b, loc, splat(type, b.getFloatAttr(getElementTypeOrSelf(type), value)));
+    return pool.get(b, loc, splat(type, b.getFloatAttr(getElementTypeOrSelf(type), value)));
   }
   Value integer(int64_t value) {
-    return arith::ConstantOp::create(
-        b, loc, splat(bitsType(), b.getIntegerAttr(getElementTypeOrSelf(bitsType()), value)));
+    return pool.get(b, loc, splat(bitsType(), b.getIntegerAttr(getElementTypeOrSelf(bitsType()), value)));
   }
   TypedAttr splat(Type of, TypedAttr element) {
     if (auto shaped = dyn_cast<ShapedType>(of))
@@ -77,6 +76,7 @@ private:
   OpBuilder &b;
   Location loc;
   Type type;
+  moire::rows::ConstantPool &pool;
   bool isDouble;
 };
 
@@ -234,7 +234,7 @@ static bool isFraction(Value x) {
   return negated && negated.getOperand().getDefiningOp<math::AbsFOp>();
 }
 
-void moire::rows::expandMath(Operation *root) {
+void moire::rows::expandMath(Operation *root, ConstantPool &pool) {
   SmallVector<Operation *> found;
   root->walk([&](Operation *op) {
     if (!isa<math::ExpOp, math::LogOp, math::Log1pOp, math::ErfOp, math::TanhOp, math::RsqrtOp>(op))
@@ -246,7 +246,7 @@ void moire::rows::expandMath(Operation *root) {
   // Users first: some look at how their operand is computed.
   for (Operation *op : llvm::reverse(found)) {
     OpBuilder builder(op);
-    Formula formula(builder, op->getLoc(), op->getResult(0).getType());
+    Formula formula(builder, op->getLoc(), op->getResult(0).getType(), pool);
     Value x = op->getOperand(0);
     Value result = TypeSwitch<Operation *, Value>(op)
                        .Case([&](math::ExpOp) { return formula.exp(x); })
@@ -270,7 +270,7 @@ static Type withElement(Type type, Type element) {
   return shaped ? shaped.clone(element) : element;
 }
 
-void moire::rows::expandBf16(Operation *root) {
+void moire::rows::expandBf16(Operation *root, ConstantPool &pool) {
   SmallVector<Operation *> found;
   root->walk([&](Operation *op) {
     if (!isa<arith::ExtFOp, arith::TruncFOp>(op))
@@ -289,7 +289,7 @@ void moire::rows::expandBf16(Operation *root) {
       Attribute element = b.getI32IntegerAttr(value);
       TypedAttr attr = isa<ShapedType>(wide) ? TypedAttr(DenseElementsAttr::get(cast<ShapedType>(wide), element))
                                              : cast<TypedAttr>(element);
-      return arith::ConstantOp::create(b, loc, attr);
+      return pool.get(b, loc, attr);
     };
     if (isa<arith::ExtFOp>(op)) {
       Value low = arith::ExtUIOp::create(b, loc, wide, arith::BitcastOp::create(b, loc, narrow, x));

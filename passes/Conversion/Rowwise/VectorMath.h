@@ -9,16 +9,16 @@
 #ifndef MOIRE_PASSES_CONVERSION_ROWWISE_VECTORMATH_H
 #define MOIRE_PASSES_CONVERSION_ROWWISE_VECTORMATH_H
 
-#include "mlir/IR/Builders.h"
+#include "passes/Conversion/Rowwise/ConstantPool.h"
 
 namespace moire::rows {
 
 /// Replaces math.exp, log, log1p, erf, tanh and rsqrt on f32 and f64 (vectors or numbers) below `root` by arithmetic.
 /// Errors: 2 units in the last place or 1e-6 relative in f32, 1e-14 in f64; exp below the smallest normal number gives 0.
-void expandMath(mlir::Operation *root);
+void expandMath(mlir::Operation *root, ConstantPool &pool);
 
 /// Replaces extensions from and truncations to bf16 below `root` by integer arithmetic; rounds to nearest even.
-void expandBf16(mlir::Operation *root);
+void expandBf16(mlir::Operation *root, ConstantPool &pool);
 
 } // namespace moire::rows
 

@@ -24,8 +24,8 @@ enum class Combiner { Sum, Maximum };
 /// Writes the vector code of one sweep.
 class SweepVectorizer {
 public:
-  SweepVectorizer(linalg::GenericOp op, unsigned vectorBits)
-      : op(op), block(op.getRegion().front()), builder(op), loc(op.getLoc()), vectorBits(vectorBits) {}
+  SweepVectorizer(linalg::GenericOp op, unsigned vectorBits, moire::rows::ConstantPool &pool)
+      : op(op), block(op.getRegion().front()), builder(op), loc(op.getLoc()), vectorBits(vectorBits), pool(pool) {}
 
   LogicalResult run();
 
@@ -43,7 +43,8 @@ private:
   Value splat(double value, Type element, int64_t width);
   Value combine(Combiner how, Value a, Value b);
   Value horizontal(Combiner how, Value vector);
-  Value indexConstant(int64_t value) { return arith::ConstantIndexOp::create(builder, loc, value); }
+  Value constant(TypedAttr value) { return pool.get(builder, loc, value); }
+  Value indexConstant(int64_t value) { return constant(builder.getIndexAttr(value)); }
   bool isCell(unsigned output) { return cast<MemRefType>(op.getOutputs()[output].getType()).getRank() == 0; }
 
   linalg::GenericOp op;
@@ -51,6 +52,7 @@ private:
   OpBuilder builder;
   Location loc;
   unsigned vectorBits;
+  moire::rows::ConstantPool &pool;
   int64_t columns = 0, lanes = 0, unroll = 1;
   SmallVector<unsigned> cells;       // outputs of rank 0
   SmallVector<Combiner> combiners;   // of the cells
@@ -113,11 +115,13 @@ void SweepVectorizer::chooseShape() {
 
 Value SweepVectorizer::splat(double value, Type element, int64_t width) {
   auto type = VectorType::get({width}, element);
-  return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, Attribute(builder.getFloatAttr(element, value))));
+  return constant(DenseElementsAttr::get(type, Attribute(builder.getFloatAttr(element, value))));
 }
 
 /// A number from outside the sweep in every lane, made once.
 Value SweepVectorizer::broadcast(Value scalar, int64_t width) {
+  if (auto number = scalar.getDefiningOp<arith::ConstantOp>())
+    return constant(DenseElementsAttr::get(VectorType::get({width}, scalar.getType()), Attribute(number.getValue())));
   Value &known = broadcasts[{scalar, width}];
   if (!known) {
     OpBuilder::InsertionGuard guard(builder);
@@ -138,7 +142,7 @@ Value SweepVectorizer::columnNumbers(Value column, int64_t width, Type element) 
   SmallVector<Attribute> steps;
   for (int64_t i = 0; i < width; ++i)
     steps.push_back(builder.getIntegerAttr(element, i));
-  Value lane = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, steps));
+  Value lane = constant(DenseElementsAttr::get(type, steps));
   Value base = arith::IndexCastOp::create(builder, loc, element, column);
   return arith::AddIOp::create(builder, loc, vector::BroadcastOp::create(builder, loc, type, base), lane);
 }
@@ -164,10 +168,8 @@ Value SweepVectorizer::horizontal(Combiner how, Value vector) {
 /// `inner` on vectors of `width` lanes; null when it has no vector form.
 Value SweepVectorizer::vectorOf(Operation &inner, ArrayRef<Value> operands, Value column, int64_t width) {
   Type element = inner.getResult(0).getType();
-  if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
-    auto type = VectorType::get({width}, element);
-    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, Attribute(constant.getValue())));
-  }
+  if (auto given = dyn_cast<arith::ConstantOp>(inner))
+    return constant(DenseElementsAttr::get(VectorType::get({width}, element), Attribute(given.getValue())));
   if (isa<arith::IndexCastOp>(inner) && inner.getOperand(0).getDefiningOp<linalg::IndexOp>())
     return columnNumbers(column, width, element);
   if (!OpTrait::hasElementwiseMappableTraits(&inner) || inner.getNumResults() != 1)
@@ -187,14 +189,14 @@ void SweepVectorizer::emitCopies(Value column, int64_t first, int64_t copies, in
   if (valid < width) {
     SmallVector<bool> lanesOn(width);
     std::fill_n(lanesOn.begin(), valid, true);
-    mask = arith::ConstantOp::create(builder, loc, builder.getBoolVectorAttr(lanesOn));
+    mask = constant(builder.getBoolVectorAttr(lanesOn));
   }
   unsigned inputs = op.getInputs().size();
   auto load = [&](Value row, Value column) -> Value {
     auto type = VectorType::get({width}, cast<MemRefType>(row.getType()).getElementType());
     if (!mask)
       return vector::LoadOp::create(builder, loc, type, row, column);
-    Value zero = arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+    Value zero = constant(builder.getZeroAttr(type));
     return vector::MaskedLoadOp::create(builder, loc, type, row, column, mask, zero);
   };
   for (auto [number, operand] : llvm::enumerate(op.getOperands())) {
@@ -370,10 +372,11 @@ void VectorizeRows::runOnOperation() {
   getOperation().walk([&](linalg::GenericOp op) { sweeps.push_back(op); });
   if (!nativeBf16)
     llvm::for_each(sweeps, widenCopies);
+  moire::rows::ConstantPool pool;
   for (linalg::GenericOp op : sweeps)
-    if (failed(SweepVectorizer(op, vectorBits).run()))
+    if (failed(SweepVectorizer(op, vectorBits, pool).run()))
       return signalPassFailure();
-  moire::rows::expandMath(getOperation());
+  moire::rows::expandMath(getOperation(), pool);
   if (!nativeBf16)
-    moire::rows::expandBf16(getOperation());
+    moire::rows::expandBf16(getOperation(), pool);
 }
