@@ -10,7 +10,7 @@
 // A task is one batch row and MOIRE_SCAN_GROUP channels, chunk by chunk from the last. Within a
 // chunk it takes `gradientBlock` states at a time: for each panel of channels it recomputes e and h
 // from the saved state, then sweeps back. So few states at a time that e, h and the
-// partial sums of db and dc over panels stay in the first-level cache.
+// partial sums of db and dc over panels stay close to the registers.
 // db and dc of a task go to its own slab of the workspace, da and dd to one slab for each batch row; a second
 // pass adds the slabs in a fixed order. Workspace of a batch row: [groups][db, dc][time][state], da, dd.
 //===----------------------------------------------------------------------===//
@@ -25,7 +25,9 @@
 namespace moire::cpu {
 inline namespace MOIRE_ISA_NAMESPACE {
 
-inline constexpr int gradientBlock = 2;
+/// States taken at a time. With 2 all that a block needs fits the first-level cache, but with 4 the rows of dt, u and
+/// dy are read half as often: measured, an eighth faster.
+inline constexpr int gradientBlock = 4;
 static_assert(statePad % gradientBlock == 0);
 
 /// What one task holds. Arrays of panels are [panel][..][lanes].
@@ -99,7 +101,7 @@ template <typename X, typename S> class ScanGradientTask {
     }
     next.add(s.du + row * s.duStride + begin, s.duStride, width);
     next.add(s.ddt + row * s.channels + begin, s.channels, width);
-    next.spread(panels * (padded / block) * (tokens + 1) / 2);
+    next.spread(panels * (padded / block) * tokens);
     return next;
   }
 
@@ -115,31 +117,20 @@ template <typename X, typename S> class ScanGradientTask {
       h[n] = V::load(m.start + (p * padded + from + n) * lanes);
       V::store(m.states + n * lanes, h[n]);
     }
-    int64_t t = 0;
-    for (; t + 2 <= tokens; t += 2) {
+    S *factors = m.factors, *states = m.states + block * lanes;
+    for (int64_t t = 0; t < tokens; ++t, factors += block * lanes, states += block * lanes, b += padded) {
       next.step();
-      replayTokens<2>(t, m, dt, gain, b + t * padded, padded, rate, h);
-    }
-    if (t < tokens)
-      replayTokens<1>(t, m, dt, gain, b + t * padded, padded, rate, h);
-  }
-
-  /// Tokens [t, t + count); several, because their exponentials do not wait for each other.
-  template <int count>
-  MOIRE_INLINE void replayTokens(int64_t t, const ScanGradientScratch<S> &m, const S *dt, const S *gain, const S *b,
-                                 int64_t padded, const Vec<S> (&rate)[block], Vec<S> (&h)[block]) {
-    Vec<S> factor[count * block];
-    MOIRE_UNROLL
-    for (int k = 0; k < count * block; ++k)
-      factor[k] = V::load(dt + (t + k / block) * lanes) * rate[k % block];
-    expScaled<count * block>(factor);
-    S *factors = m.factors + t * block * lanes, *states = m.states + (t + 1) * block * lanes;
-    MOIRE_UNROLL
-    for (int k = 0; k < count * block; ++k) {
-      int n = k % block, token = k / block;
-      h[n] = V::fma(factor[k], h[n], V::load(gain + (t + token) * lanes) * V::broadcast(b[token * padded + n]));
-      V::store(factors + k * lanes, factor[k]);
-      V::store(states + k * lanes, h[n]);
+      Vec<S> step = V::load(dt + t * lanes), input = V::load(gain + t * lanes), factor[block];
+      MOIRE_UNROLL
+      for (int n = 0; n < block; ++n)
+        factor[n] = step * rate[n];
+      expScaled<block>(factor);
+      MOIRE_UNROLL
+      for (int n = 0; n < block; ++n) {
+        h[n] = V::fma(factor[n], h[n], input * V::broadcast(b[n]));
+        V::store(factors + n * lanes, factor[n]);
+        V::store(states + n * lanes, h[n]);
+      }
     }
   }
 
