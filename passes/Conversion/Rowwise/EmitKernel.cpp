@@ -324,8 +324,8 @@ Value KernelEmitter::applyFn(OpBuilder &b, Fn fn, ValueRange v) {
     return math::LogOp::create(b, loc, v[0]);
   case Fn::Log1p:
     return math::Log1pOp::create(b, loc, v[0]);
-  case Fn::Erf:
-    return math::ErfOp::create(b, loc, v[0]);
+  case Fn::Erfc:
+    return math::ErfcOp::create(b, loc, v[0]);
   case Fn::Sqrt:
     return math::SqrtOp::create(b, loc, v[0]);
   case Fn::Greater:

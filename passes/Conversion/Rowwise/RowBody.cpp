@@ -56,6 +56,10 @@ private:
   RowValue maximum(const RowValue &a) { return RowGraph::scalar(graph.reduce(NodeKind::Maximum, a)); }
   RowValue mean(const RowValue &a) { return mul(sum(a), number(1.0 / a.length())); }
   RowValue sigmoid(const RowValue &x) { return div(number(1), add(number(1), exp(neg(x)))); }
+  /// Share of the normal distribution below x. `1 + erf` would lose all digits where x is far below 0.
+  RowValue normalShare(const RowValue &x) {
+    return mul(number(0.5), graph.map(Fn::Erfc, {mul(x, number(-M_SQRT1_2))}));
+  }
   RowValue logSumExp(const RowValue &x) {
     RowValue top = maximum(x);
     return add(top, log(sum(exp(sub(x, top)))));
@@ -115,10 +119,8 @@ RowValue BodyBuilder::unary(Unary kind, const RowValue &x) {
     RowValue positive = max(x, number(0));
     return mul(positive, positive);
   }
-  case Unary::Gelu: {
-    RowValue erf = graph.map(Fn::Erf, {mul(x, number(M_SQRT1_2))});
-    return mul(mul(x, number(0.5)), add(number(1), erf));
-  }
+  case Unary::Gelu:
+    return mul(x, normalShare(x));
   case Unary::Silu:
     return mul(x, sigmoid(x));
   case Unary::Sigmoid:
@@ -146,9 +148,8 @@ RowValue BodyBuilder::unarySlope(Unary kind, const RowValue &x) {
   case Unary::Relu2:
     return mul(number(2), max(x, zero));
   case Unary::Gelu: {
-    RowValue erf = graph.map(Fn::Erf, {mul(x, number(M_SQRT1_2))});
     RowValue density = mul(exp(mul(mul(x, x), number(-0.5))), number(0.5 * M_SQRT1_2 * M_2_SQRTPI));
-    return add(mul(number(0.5), add(one, erf)), mul(x, density));
+    return add(normalShare(x), mul(x, density));
   }
   case Unary::Silu: {
     RowValue gate = sigmoid(x);

@@ -21,7 +21,7 @@
 namespace moire::rows {
 
 /// Scalar functions that nodes apply.
-enum class Fn { Add, Sub, Mul, Div, Max, Neg, Abs, Exp, Log, Log1p, Erf, Sqrt, Greater, NotNegative, Same, Select };
+enum class Fn { Add, Sub, Mul, Div, Max, Neg, Abs, Exp, Log, Log1p, Erfc, Sqrt, Greater, NotNegative, Same, Select };
 
 /// What a node is.
 enum class NodeKind {

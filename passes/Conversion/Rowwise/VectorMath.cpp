@@ -29,6 +29,9 @@ public:
   Value log1p(Value x);
   Value log1pOfFraction(Value x);
   Value erf(Value x);
+  Value erfc(Value x);
+  Value erfNear0(Value x);
+  Value erfcOfSize(Value size);
   Value tanh(Value x);
   Value rsqrt(Value x) { return div(number(1), math::SqrtOp::create(b, loc, x)); }
 
@@ -178,37 +181,50 @@ Value Formula::log1pOfFraction(Value x) {
   return mul(x, isDouble ? polynomial(twice, x) : polynomial(single, x));
 }
 
-Value Formula::erf(Value x) {
-  Value size = abs(x), square = mul(x, x), small, large;
-  if (isDouble) {
-    // |x| <= 1: x P(x^2). Beyond: 1 - exp(-x^2) Q(t), Q the fit of exp(x^2) erfc(x) in t = (x - 3) / (x + 3) up to 6,
-    // where erf is 1 to the last bit.
-    static constexpr double p[] = {1.1283791670955126,     -0.37612638903183748,   0.11283791670954879,
-                                   -0.026866170645076793,  0.0052239776248180145,  -0.00085483269808337899,
-                                   0.00012055331111642711, -1.4925595266831182e-5, 1.6461000484121368e-6,
-                                   -1.6350312701054695e-7, 1.4659775274047436e-8,  -1.1372848856791674e-9,
-                                   5.9571761477489114e-11};
-    static constexpr double q[] = {0.17900115118138995,    -0.32623356004303723,   0.24560380171233091,
-                                   -0.15011593650077743,   0.071665837197973469,   -0.024392499318655417,
-                                   0.0042691363331483025,  0.00070774643851773535, -0.00059706195861583047,
-                                   4.5255298034073953e-5,  6.4056733422068437e-5,  -1.2860318447907675e-5,
-                                   -7.9798177043487268e-6, 2.1169509641489687e-6,  1.2598817267482605e-6,
-                                   -2.7269500546476834e-7, -2.3893874634747923e-7, -2.5925894581233315e-8};
-    small = mul(x, polynomial(p, square));
-    Value bounded = atMost(size, 6);
-    Value t = div(sub(bounded, number(3)), add(bounded, number(3)));
-    large = sub(number(1), mul(exp(arith::NegFOp::create(b, loc, mul(bounded, bounded))), polynomial(q, t)));
-  } else {
-    // |x| <= 1: x P(x^2). Beyond: 1 - exp(Q(|x|)), Q the fit of log erfc up to 4, where erf is 1 to the last bit.
-    static constexpr double p[] = {1.1283791261787373,    -0.37612343775327804, 0.11280316652505075,
-                                   -0.026715054232266431, 0.004921762027877231, -0.00056480598655030437};
-    static constexpr double q[] = {-0.00076589777969764174, -1.1258936524091031,  -0.63914125764670422,
-                                   -0.10328111759830176,    0.022604772238048633, -0.0034323513807002425,
-                                   0.00031693702249140847,  -1.3272361811238555e-5};
-    small = mul(x, polynomial(p, square));
-    large = sub(number(1), exp(polynomial(q, atMost(size, 4))));
+/// erf on |x| <= 1 as x P(x^2).
+Value Formula::erfNear0(Value x) {
+  static constexpr double single[] = {1.1283791261787373,    -0.37612343775327804, 0.11280316652505075,
+                                      -0.026715054232266431, 0.004921762027877231, -0.00056480598655030437};
+  static constexpr double twice[] = {1.1283791670955126,     -0.37612638903183748,   0.11283791670954879,
+                                     -0.026866170645076793,  0.0052239776248180145,  -0.00085483269808337899,
+                                     0.00012055331111642711, -1.4925595266831182e-5, 1.6461000484121368e-6,
+                                     -1.6350312701054695e-7, 1.4659775274047436e-8,  -1.1372848856791674e-9,
+                                     5.9571761477489114e-11};
+  Value square = mul(x, x);
+  return mul(x, isDouble ? polynomial(twice, square) : polynomial(single, square));
+}
+
+/// erfc of |x|: in f32 on all numbers, in f64 beyond 1.
+Value Formula::erfcOfSize(Value size) {
+  if (!isDouble) {
+    // exp(x Q(x)), Q the fit of log erfc(x) / x up to 4. Beyond, the sum falls ever faster, and so does its exponential.
+    static constexpr double q[] = {-1.1283793887814759,     -0.63660872711156735,   -0.10286206004531453,
+                                   0.019402622335078291,    -0.00019481944435194016, -0.0014037605628788814,
+                                   0.00053547524239542635,  -0.00010554070435964095, 1.1312982686559857e-5,
+                                   -5.2000502996286086e-7};
+    return exp(mul(size, polynomial(q, size)));
   }
-  return select(less(size, number(1)), small, math::CopySignOp::create(b, loc, large, x));
+  // exp(-x^2) Q(t), Q the fit of exp(x^2) erfc(x) in t = (x - 3) / (x + 3) up to 6; beyond, erfc counts for nothing.
+  static constexpr double q[] = {0.17900115118138995,    -0.32623356004303723,   0.24560380171233091,
+                                 -0.15011593650077743,   0.071665837197973469,   -0.024392499318655417,
+                                 0.0042691363331483025,  0.00070774643851773535, -0.00059706195861583047,
+                                 4.5255298034073953e-5,  6.4056733422068437e-5,  -1.2860318447907675e-5,
+                                 -7.9798177043487268e-6, 2.1169509641489687e-6,  1.2598817267482605e-6,
+                                 -2.7269500546476834e-7, -2.3893874634747923e-7, -2.5925894581233315e-8};
+  Value bounded = atMost(size, 6);
+  Value t = div(sub(bounded, number(3)), add(bounded, number(3)));
+  return mul(exp(arith::NegFOp::create(b, loc, mul(size, size))), polynomial(q, t));
+}
+
+Value Formula::erf(Value x) {
+  Value size = abs(x), far = sub(number(1), erfcOfSize(size));
+  return select(less(size, number(1)), erfNear0(x), math::CopySignOp::create(b, loc, far, x));
+}
+
+Value Formula::erfc(Value x) {
+  Value size = abs(x), above = erfcOfSize(size);
+  Value result = select(less(x, number(0)), sub(number(2), above), above);
+  return isDouble ? select(less(size, number(1)), sub(number(1), erfNear0(x)), result) : result;
 }
 
 /// Near 0 `x + x^3 P(x^2)`, else `1 - 2 / (exp 2|x| + 1)` with the sign of x.
@@ -237,7 +253,7 @@ static bool isFraction(Value x) {
 void moire::rows::expandMath(Operation *root, ConstantPool &pool) {
   SmallVector<Operation *> found;
   root->walk([&](Operation *op) {
-    if (!isa<math::ExpOp, math::LogOp, math::Log1pOp, math::ErfOp, math::TanhOp, math::RsqrtOp>(op))
+    if (!isa<math::ExpOp, math::LogOp, math::Log1pOp, math::ErfOp, math::ErfcOp, math::TanhOp, math::RsqrtOp>(op))
       return;
     Type element = getElementTypeOrSelf(op->getResult(0).getType());
     if (element.isF32() || element.isF64())
@@ -253,6 +269,7 @@ void moire::rows::expandMath(Operation *root, ConstantPool &pool) {
                        .Case([&](math::LogOp) { return formula.log(x); })
                        .Case([&](math::Log1pOp) { return isFraction(x) ? formula.log1pOfFraction(x) : formula.log1p(x); })
                        .Case([&](math::ErfOp) { return formula.erf(x); })
+                       .Case([&](math::ErfcOp) { return formula.erfc(x); })
                        .Case([&](math::TanhOp) { return formula.tanh(x); })
                        .Case([&](math::RsqrtOp) { return formula.rsqrt(x); });
     op->getResult(0).replaceAllUsesWith(result);

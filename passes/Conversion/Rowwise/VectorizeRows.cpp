@@ -103,7 +103,7 @@ void SweepVectorizer::chooseShape() {
   for (Operation &inner : block.without_terminator()) {
     widen(inner.getResult(0).getType());
     bool heavy = isa<math::MathDialect>(inner.getDialect()) && !isa<math::AbsFOp, math::SqrtOp>(inner);
-    work += isa<math::ErfOp>(inner) ? 40 : heavy ? 16 : isa<arith::ConstantOp>(inner) ? 0 : 1;
+    work += isa<math::ErfOp, math::ErfcOp>(inner) ? 30 : heavy ? 16 : isa<arith::ConstantOp>(inner) ? 0 : 1;
   }
   lanes = vectorBits / widest;
   // Four additions in flight hide their latency; long bodies hide it themselves.
