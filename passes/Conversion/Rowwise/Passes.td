@@ -58,7 +58,7 @@ def VectorizeRowsPass : Pass<"moire-vectorize-rows", "::mlir::ModuleOp"> {
   let summary = "Turn sweeps into vector code";
   let description = [{
     Replaces every 1-D `linalg.generic` over buffers whose rows are contiguous by a loop over full vectors, unrolled, and
-    a tail that is masked (512 bits) or made of ever narrower vectors. Sums and maxima use several accumulators that are
+    a tail that is masked (512 bits, and `native-bf16` where bf16 is stored) or made of ever narrower vectors. Sums and maxima use several accumulators that are
     combined in a fixed order. exp, log, log1p, erf, erfc and tanh become polynomials, for vectors as for single numbers:
     in f32 within 2 units in the last place or 1e-6, in f64 within 1e-14, so that no call of a mathematical library is
     left. Conversions between f32 and bf16 use the processor's instructions, or integer arithmetic without `native-bf16`.

@@ -24,8 +24,12 @@ enum class Combiner { Sum, Maximum };
 /// Writes the vector code of one sweep.
 class SweepVectorizer {
 public:
-  SweepVectorizer(linalg::GenericOp op, unsigned vectorBits, moire::rows::ConstantPool &pool)
-      : op(op), block(op.getRegion().front()), builder(op), loc(op.getLoc()), vectorBits(vectorBits), pool(pool) {}
+  SweepVectorizer(linalg::GenericOp op, unsigned vectorBits, bool nativeBf16, moire::rows::ConstantPool &pool)
+      : op(op), block(op.getRegion().front()), builder(op), loc(op.getLoc()), vectorBits(vectorBits), pool(pool) {
+    // Narrower processors have masks for wide numbers at best, and LLVM takes masked bf16 apart where it is foreign.
+    auto isBf16 = [](Value buffer) { return getElementTypeOrSelf(buffer.getType()).isBF16(); };
+    masked = vectorBits >= 512 && (nativeBf16 || llvm::none_of(op.getOperands(), isBf16));
+  }
 
   LogicalResult run();
 
@@ -53,6 +57,7 @@ private:
   Location loc;
   unsigned vectorBits;
   moire::rows::ConstantPool &pool;
+  bool masked = false;
   int64_t columns = 0, lanes = 0, unroll = 1;
   SmallVector<unsigned> cells;       // outputs of rank 0
   SmallVector<Combiner> combiners;   // of the cells
@@ -302,7 +307,7 @@ LogicalResult SweepVectorizer::run() {
   }
   // The tail: one masked vector where masks are cheap, else vectors of 8, 4, 2 and 1 lanes, each summed by itself.
   SmallVector<SmallVector<Value>> parts(cells.size());
-  if (vectorBits >= 512 && done < columns) {
+  if (masked && done < columns) {
     emitCopies(nullptr, done, 1, lanes, columns - done, accumulators);
     done = columns;
   }
@@ -374,7 +379,7 @@ void VectorizeRows::runOnOperation() {
     llvm::for_each(sweeps, widenCopies);
   moire::rows::ConstantPool pool;
   for (linalg::GenericOp op : sweeps)
-    if (failed(SweepVectorizer(op, vectorBits, pool).run()))
+    if (failed(SweepVectorizer(op, vectorBits, nativeBf16, pool).run()))
       return signalPassFailure();
   moire::rows::expandMath(getOperation(), pool);
   if (!nativeBf16)
