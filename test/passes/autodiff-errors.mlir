@@ -59,6 +59,34 @@ func.func @integers(%x: tensor<4xi32> {moire.differentiate}, %l: tensor<f32>) ->
 
 // -----
 
+// expected-error @+1 {{objective must be computed in one block, without branches}}
+func.func @branches(%x: tensor<f32> {moire.differentiate}) -> (tensor<f32> {moire.objective}) {
+  cf.br ^end
+^end:
+  return %x : tensor<f32>
+}
+
+// -----
+
+// A region that is no loop of ours does not hide a dependence.
+func.func @region(%x: tensor<f32> {moire.differentiate}, %c: i1) -> (tensor<f32> {moire.objective}) {
+  // expected-error @+1 {{has no reverse rule, but the objective depends on a wanted argument through it}}
+  %y = scf.if %c -> tensor<f32> {
+    scf.yield %x : tensor<f32>
+  } else {
+    %e = moire.unary exp %x : tensor<f32>
+    scf.yield %e : tensor<f32>
+  }
+  return %y : tensor<f32>
+}
+
+// -----
+
+// A declaration has nothing to differentiate.
+func.func private @declared(tensor<f32> {moire.differentiate}) -> (tensor<f32> {moire.objective})
+
+// -----
+
 // An error in a loop is reported in the loop.
 func.func @in_a_loop(%x: tensor<4xf32> {moire.differentiate}, %p: tensor<i32>) -> (tensor<f32> {moire.objective}) {
   %r = moire.repeat 2 carried(%h = %x : tensor<4xf32>) -> (tensor<4xf32>) {

@@ -17,6 +17,13 @@ namespace {
 
 bool isFloating(Value value) { return isa<FloatType>(elementOf(value.getType())); }
 
+/// Everything that an op reads, in its regions too: what is no loop of ours must not hide a dependence.
+SmallVector<Value> readsOf(Operation &op) {
+  SmallVector<Value> reads;
+  op.walk([&](Operation *nested) { llvm::append_range(reads, nested->getOperands()); });
+  return reads;
+}
+
 /// Marks a floating-point value; whether that is news.
 bool mark(llvm::DenseSet<Value> &set, Value value) { return isFloating(value) && set.insert(value).second; }
 
@@ -41,7 +48,7 @@ void Activity::propagateForward(Block &block) {
   for (Operation &op : block) {
     if (auto repeat = dyn_cast<RepeatOp>(op))
       propagateForward(repeat);
-    else if (llvm::any_of(op.getOperands(), [&](Value operand) { return isActive(operand); }))
+    else if (llvm::any_of(readsOf(op), [&](Value read) { return isActive(read); }))
       for (Value result : op.getResults())
         mark(active, result);
   }
@@ -69,8 +76,8 @@ void Activity::propagateBackward(Block &block) {
     if (auto repeat = dyn_cast<RepeatOp>(op))
       propagateBackward(repeat);
     else if (llvm::any_of(op.getResults(), [&](Value result) { return isUseful(result); }))
-      for (Value operand : op.getOperands())
-        mark(useful, operand);
+      for (Value read : readsOf(op))
+        mark(useful, read);
   }
 }
 

@@ -164,6 +164,8 @@ FailureOr<std::optional<unsigned>> findObjective(func::FuncOp function) {
     if (!type || type.getRank() != 0 || !isFullPrecision(type))
       return function.emitError("objective must be a scalar tensor of f32 or f64, got ")
              << function.getResultTypes()[number];
+    if (!llvm::hasSingleElement(function.getBody()))
+      return function.emitError("objective must be computed in one block, without branches");
     objective = number;
   }
   return objective;
@@ -175,6 +177,8 @@ struct Autodiff final : impl::AutodiffPassBase<Autodiff> {
   void runOnOperation() override {
     Recompute recompute{recomputePointwise, recomputeContraction};
     for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isDeclaration())
+        continue;
       auto objective = findObjective(function);
       if (failed(objective))
         return signalPassFailure();

@@ -47,6 +47,10 @@ std::vector<Tensor> makeInputs(func::FuncOp function, uint64_t seed) {
       x = mean + spread * (2 * uniform(seed, k, i) - 1);
     for (auto [i, x] : llvm::enumerate(tensor.ints))
       x = static_cast<int32_t>(least + static_cast<int64_t>(uniform(seed, k, i) * static_cast<double>(below - least)));
+    if (auto values = function.getArgAttrOfType<DenseF64ArrayAttr>(k, "moire.values")) {
+      assert(values.size() == tensor.size() && "one value per element");
+      std::copy(values.asArrayRef().begin(), values.asArrayRef().end(), tensor.floats.begin());
+    }
     tensor.round();
     inputs.push_back(std::move(tensor));
   }

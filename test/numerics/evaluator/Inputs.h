@@ -14,7 +14,8 @@
 namespace moire::evaluator {
 
 /// Inputs of `function`. Floats are uniform in [mean - spread, mean + spread), attributes `moire.mean` (default 0) and
-/// `moire.spread` (default 1); integers in [`moire.at_least`, `moire.below`), defaults 0 and 3.
+/// `moire.spread` (default 1); integers in [`moire.at_least`, `moire.below`), defaults 0 and 3. Floats can be
+/// given one by one, as `moire.values = array<f64: ...>`.
 std::vector<Tensor> makeInputs(mlir::func::FuncOp function, uint64_t seed);
 
 } // namespace moire::evaluator
