@@ -79,11 +79,11 @@ MOIRE_INLINE void put(const Destination<Sum, Out> &to, int64_t row, int64_t colu
   whole ? S::store(p, sum) : S::storeFirst(p, sum, n);
 }
 
-/// R rows times V vectors, of which `columns` columns are wanted. `byRows` says how A was packed: by packRows, or as a
-/// panel.
+/// R rows times V vectors, of which `rows` rows and `columns` columns are wanted. `byRows` says how A was packed: by
+/// packRows, or as a panel.
 template <typename Product, typename Out, int R, int V, bool byRows>
 __attribute__((noinline)) static void
-multiplyPanels(int64_t units, const typename Product::Unit *a, const typename Product::Unit *b,
+multiplyPanels(int64_t rows, int64_t units, const typename Product::Unit *a, const typename Product::Unit *b,
                const Destination<typename Product::Sum, Out> &to, int64_t columns, const Fetches &fetches) {
   using Sum = typename Product::Sum;
   using S = Simd<Sum>;
@@ -95,7 +95,7 @@ multiplyPanels(int64_t units, const typename Product::Unit *a, const typename Pr
     for (int v = 0; v < V; ++v)
       sum[r][v] = S::zero();
   // The lines that the sums go to arrive while the loop runs.
-  for (int r = 0; r < R; ++r) {
+  for (int64_t r = 0; r < rows; ++r) {
     const char *p = to.out ? reinterpret_cast<const char *>(to.out + r * to.outStride)
                            : reinterpret_cast<const char *>(to.sums + r * to.sumsStride);
     for (int64_t line = 0; line < int64_t(V * S::lanes * (to.out ? sizeof(Out) : sizeof(Sum))); line += 64)
@@ -129,37 +129,36 @@ multiplyPanels(int64_t units, const typename Product::Unit *a, const typename Pr
 #pragma clang loop unroll(disable)
   for (; left; --left)
     step();
-  auto finish = [&](auto full) __attribute__((always_inline)) {
+  if (rows == R && columns >= V * S::lanes) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        int64_t at = v * S::lanes, n = columns - at < 0 ? 0 : columns - at;
-        bool whole = full || n >= S::lanes;
-        put(to, r, at, sum[r][v], n, whole);
-      }
-  };
-  struct Yes {
-    constexpr operator bool() const { return true; }
-  };
-  struct No {
-    constexpr operator bool() const { return false; }
-  };
-  if (columns >= V * S::lanes)
-    finish(Yes());
-  else
-    finish(No());
+      for (int v = 0; v < V; ++v)
+        put(to, r, v * S::lanes, sum[r][v], S::lanes, true);
+    return;
+  }
+  // At the edges through memory, in a loop: unrolled as well, this would be most of the code.
+  alignas(64) Sum edge[R][V * S::lanes];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+      S::store(edge[r] + v * S::lanes, sum[r][v]);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < columns; j += S::lanes)
+      put(to, r, j, S::load(edge[r] + j), columns - j, columns - j >= S::lanes);
 }
 
-/// Calls multiplyPanels with R = rows.
+/// Calls multiplyPanels for `rows` rows. There are instances for even numbers of them, and for few columns one alone:
+/// what they compute too much is what the panel happens to hold behind its rows, and is dropped.
 template <typename Product, typename Out, int V, bool byRows, int R = Product::rows>
 MOIRE_INLINE void multiplyRows(int64_t rows, int64_t units, const typename Product::Unit *a,
                                const typename Product::Unit *b, const Destination<typename Product::Sum, Out> &to,
                                int64_t columns, const Fetches &fetches) {
-  if (rows == R)
-    multiplyPanels<Product, Out, R, V, byRows>(units, a, b, to, columns, fetches);
-  else if constexpr (R > 1)
-    multiplyRows<Product, Out, V, byRows, R - 1>(rows, units, a, b, to, columns, fetches);
+  if constexpr (R > 2 && V == Product::vectors)
+    if (rows <= R - 2)
+      return multiplyRows<Product, Out, V, byRows, R - 2>(rows, units, a, b, to, columns, fetches);
+  multiplyPanels<Product, Out, R, V, byRows>(rows, units, a, b, to, columns, fetches);
 }
 
 } // namespace MOIRE_ISA_NAMESPACE
