@@ -30,13 +30,13 @@ moire.param @b : tensor<21xf32> role norm init constant {stack = 0 : i64, paths 
 // CHECK-SAME: %{{.*}}: index, %{{.*}}: index, %[[P:.*]]: memref<20032xf32>, %[[G:.*]]: memref<20032xf32>, %[[M:.*]]: memref<20032xf32>, %[[V:.*]]: memref<20032xf32>, %[[C:.*]]: memref<20000xbf16>
 // CHECK: scf.if
 // CHECK: scf.for
-// CHECK: vector.load %[[G]]{{.*}} vector<16xf32>
+// CHECK: vector.load %[[P]]{{.*}} vector<16xf32>
+// CHECK: vector.load %[[G]]
 // CHECK: vector.load %[[M]]
 // CHECK: vector.load %[[V]]
+// CHECK: math.sqrt %{{.*}} : vector<16xf32>
 // CHECK: vector.store %{{.*}}, %[[M]]
 // CHECK: vector.store %{{.*}}, %[[V]]
-// CHECK: math.sqrt %{{.*}} : vector<16xf32>
-// CHECK: vector.load %[[P]]
 // CHECK: vector.store %[[NEW:.*]], %[[P]]
 // CHECK: %[[NARROW:.*]] = arith.truncf %[[NEW]] : vector<16xf32> to vector<16xbf16>
 // CHECK: vector.store %[[NARROW]], %[[C]]

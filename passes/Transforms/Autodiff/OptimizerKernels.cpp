@@ -215,16 +215,19 @@ void Kernels::buildUpdate(StringRef name) {
     Value rate = coefficient(Rate, loadFactor(b, task, 0)), decay = coefficient(Decay, loadFactor(b, task, 1));
     auto update = [&](Builder &b, Type type, Value index, Value number, bool copy) {
       auto all = [&](Value scalar) { return splat(b, type, scalar); };
-      Value g = mul(b, load(b, type, buffers[1], index), all(scale));
-      Value m = add(b, mul(b, load(b, type, buffers[2], index), all(beta1)), mul(b, g, all(rest1)));
-      Value v = add(b, mul(b, load(b, type, buffers[3], index), all(beta2)), mul(b, mul(b, g, g), all(rest2)));
-      store(b, m, buffers[2], index);
-      store(b, v, buffers[3], index);
+      // All loads before all stores: the buffers may lie a multiple of 4 KiB apart, where a processor takes a load
+      // for one of what was just stored.
+      Value p = load(b, type, buffers[0], index), g = load(b, type, buffers[1], index);
+      Value m = load(b, type, buffers[2], index), v = load(b, type, buffers[3], index);
+      g = mul(b, g, all(scale));
+      m = add(b, mul(b, m, all(beta1)), mul(b, g, all(rest1)));
+      v = add(b, mul(b, v, all(beta2)), mul(b, mul(b, g, g), all(rest2)));
       Value root = add(b, math::SqrtOp::create(b, mul(b, v, all(unbias2))), all(epsilon));
       Value direction = arith::DivFOp::create(b, mul(b, m, all(unbias1)), root);
-      Value p = load(b, type, buffers[0], index);
       direction = add(b, direction, mul(b, all(decay), p));
       p = arith::SubFOp::create(b, p, mul(b, all(rate), direction), contract);
+      store(b, m, buffers[2], index);
+      store(b, v, buffers[3], index);
       store(b, p, buffers[0], index);
       if (copy)
         store(b, toBf16(b, p), buffers[4], arith::AddIOp::create(b, task.computeOffset, number));
