@@ -309,6 +309,12 @@ Value KernelEmitter::applyFn(OpBuilder &b, Fn fn, ValueRange v) {
     return arith::MulFOp::create(b, loc, v[0], v[1], fused);
   case Fn::Div:
     return arith::DivFOp::create(b, loc, v[0], v[1]);
+  case Fn::Reciprocal: {
+    // On vectors of f32 an estimate and a Newton step: a quotient takes as long as all the rest of a sigmoid. The step
+    // multiplies the number by its reciprocal, hence the promise that it is finite.
+    Value one = arith::ConstantOp::create(b, loc, b.getFloatAttr(v[0].getType(), 1));
+    return arith::DivFOp::create(b, loc, one, v[0], arith::FastMathFlags::arcp | arith::FastMathFlags::ninf);
+  }
   case Fn::Max: {
     // This order keeps a NaN on the left, and is one instruction on x86.
     Value larger = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UGE, v[0], v[1]);
@@ -320,6 +326,8 @@ Value KernelEmitter::applyFn(OpBuilder &b, Fn fn, ValueRange v) {
     return math::AbsFOp::create(b, loc, v[0]);
   case Fn::Exp:
     return math::ExpOp::create(b, loc, v[0]);
+  case Fn::FiniteExp:
+    return math::ExpOp::create(b, loc, v[0], arith::FastMathFlags::ninf);
   case Fn::Log:
     return math::LogOp::create(b, loc, v[0]);
   case Fn::Log1p:

@@ -55,7 +55,9 @@ private:
   RowValue sum(const RowValue &a) { return RowGraph::scalar(graph.reduce(NodeKind::Sum, a)); }
   RowValue maximum(const RowValue &a) { return RowGraph::scalar(graph.reduce(NodeKind::Maximum, a)); }
   RowValue mean(const RowValue &a) { return mul(sum(a), number(1.0 / a.length())); }
-  RowValue sigmoid(const RowValue &x) { return div(number(1), add(number(1), exp(neg(x)))); }
+  RowValue sigmoid(const RowValue &x) {
+    return graph.map(Fn::Reciprocal, {add(number(1), graph.map(Fn::FiniteExp, {neg(x)}))});
+  }
   /// Share of the normal distribution below x. `1 + erf` would lose all digits where x is far below 0.
   RowValue normalShare(const RowValue &x) {
     return mul(number(0.5), graph.map(Fn::Erfc, {mul(x, number(-M_SQRT1_2))}));

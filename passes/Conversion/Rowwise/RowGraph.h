@@ -20,8 +20,9 @@
 
 namespace moire::rows {
 
-/// Scalar functions that nodes apply.
-enum class Fn { Add, Sub, Mul, Div, Max, Neg, Abs, Exp, Log, Log1p, Erfc, Sqrt, Greater, NotNegative, Same, Select };
+/// Scalar functions that nodes apply. Div is exact; Reciprocal, of finite numbers of at least 1, is good to a few units in
+/// the last place. FiniteExp stays below infinity where Exp overflows.
+enum class Fn { Add, Sub, Mul, Div, Reciprocal, Max, Neg, Abs, Exp, FiniteExp, Log, Log1p, Erfc, Sqrt, Greater, NotNegative, Same, Select };
 
 /// What a node is.
 enum class NodeKind {

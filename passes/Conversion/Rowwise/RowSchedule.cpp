@@ -83,9 +83,9 @@ int64_t Scheduler::costOf(Node *node, DenseSet<Node *> &seen) {
     return 0;
   int64_t cost = 1;
   if (node->kind == NodeKind::Apply) {
-    if (node->fn == Fn::Exp || node->fn == Fn::Log || node->fn == Fn::Log1p || node->fn == Fn::Erfc)
+    if (node->fn == Fn::Exp || node->fn == Fn::FiniteExp || node->fn == Fn::Log || node->fn == Fn::Log1p || node->fn == Fn::Erfc)
       cost = 12;
-    if (node->fn == Fn::Div || node->fn == Fn::Sqrt)
+    if (node->fn == Fn::Div || node->fn == Fn::Reciprocal || node->fn == Fn::Sqrt)
       cost = 5;
     for (Node *operand : node->operands)
       cost += costOf(operand, seen);

@@ -24,7 +24,7 @@ public:
   Formula(OpBuilder &builder, Location loc, Type type, moire::rows::ConstantPool &pool)
       : b(builder), loc(loc), type(type), pool(pool), isDouble(getElementTypeOrSelf(type).isF64()) {}
 
-  Value exp(Value x);
+  Value exp(Value x, bool finite = false);
   Value log(Value x);
   Value log1p(Value x);
   Value log1pOfFraction(Value x);
@@ -87,12 +87,14 @@ private:
 
 /// `x = n ln 2 + r`, `exp x = 2^n exp r`. Adding 1.5 2^mantissa rounds x / ln 2 to a whole number and leaves it in the
 /// low bits, from where a shift makes it an exponent. The polynomial is twice exp r and the exponent one less, so that
-/// n = 128 (1024) is still in range, and the lowest n gives a factor of exactly 0.
-Value Formula::exp(Value x) {
+/// n = 128 (1024) is still in range, and the lowest n gives a factor of exactly 0. With `finite` the result stops growing
+/// where it would overflow.
+Value Formula::exp(Value x, bool finite) {
   double magic = isDouble ? 0x1.8p52 : 0x1.8p23;
   double high = isDouble ? 0.69314718036912381649 : 0.693359375;
   double low = isDouble ? 1.9082149292705877e-10 : -2.1219444005469058e-4;
-  x = atMost(atLeast(x, isDouble ? -708.39 : -87.33), isDouble ? 710.0 : 89.0);
+  double most = isDouble ? 709.0 : 88.0;
+  x = atMost(atLeast(x, isDouble ? -708.39 : -87.33), finite ? most : most + 1);
   Value shifted = add(mul(x, number(1.4426950408889634)), number(magic));
   // Not `sub`: the difference must not be contracted with what made it.
   Value n = arith::SubFOp::create(b, loc, shifted, number(magic));
@@ -265,7 +267,10 @@ void moire::rows::expandMath(Operation *root, ConstantPool &pool) {
     Formula formula(builder, op->getLoc(), op->getResult(0).getType(), pool);
     Value x = op->getOperand(0);
     Value result = TypeSwitch<Operation *, Value>(op)
-                       .Case([&](math::ExpOp) { return formula.exp(x); })
+                       .Case([&](math::ExpOp o) {
+                         bool finite = bitEnumContainsAny(o.getFastmath(), arith::FastMathFlags::ninf);
+                         return formula.exp(x, finite);
+                       })
                        .Case([&](math::LogOp) { return formula.log(x); })
                        .Case([&](math::Log1pOp) { return isFraction(x) ? formula.log1pOfFraction(x) : formula.log1p(x); })
                        .Case([&](math::ErfOp) { return formula.erf(x); })
