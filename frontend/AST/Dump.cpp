@@ -73,8 +73,8 @@ private:
     os << " <" << begin.first << ':' << begin.second << '-' << end.first << ':' << end.second << ">\n";
   }
 
-  template <typename T> void section(const T &node, const Twine &head, const std::vector<Parameter> &parameters,
-                                     const Body &body) {
+  template <typename T>
+  void section(const T &node, const Twine &head, const std::vector<Parameter> &parameters, const Body &body) {
     line(node.range, head);
     Nest nest(depth);
     for (const Parameter &parameter : parameters) {
@@ -176,7 +176,9 @@ private:
           for (const ExprPtr &element : tuple->elements)
             expression(*element);
         })
-        .Case([&](const Range *range) { entry(expr, "range", {range->from.get(), range->to.get()}); })
+        .Case([&](const Range *range) {
+          entry(expr, "range", {range->from.get(), range->to.get()});
+        })
         .Case([&](const Record *record) {
           line(expr.range, "record");
           Nest nest(depth);

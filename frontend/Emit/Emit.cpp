@@ -8,9 +8,9 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/Emit/Emit.h"
 #include "dialect/IR/MoireOps.h"
-#include "llvm/ADT/StringSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Location.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
@@ -156,7 +156,8 @@ private:
     if (name == "rms_norm")
       return NormOp::create(builder, loc, type, x, NormKind::Rms, real(layer, "eps"), /*bias=*/false, path, paths);
     if (name == "layer_norm")
-      return NormOp::create(builder, loc, type, x, NormKind::Layer, real(layer, "eps"), flag(layer, "bias"), path, paths);
+      return NormOp::create(builder, loc, type, x, NormKind::Layer, real(layer, "eps"), flag(layer, "bias"), path,
+                            paths);
     if (name == "attention") {
       const sema::Constant &rope = *argumentOf(layer, "rope").constant;
       FloatAttr base = rope.kind == sema::Constant::Kind::None ? FloatAttr() : builder.getF64FloatAttr(rope.asReal());
@@ -185,8 +186,8 @@ private:
     const Layer &expert = *argumentOf(layer, "expert").layer;
     bool gated = expert.builtin->name == "swiglu";
     Unary activation = gated ? Unary::Silu : *symbolizeUnary(word(expert, "activation"));
-    return MoeOp::create(builder, loc, type, x, count(layer, "experts"), count(layer, "top_k"), expertHidden(layer), gated,
-                         activation, *symbolizeGate(word(layer, "gate")), flag(layer, "renormalize"),
+    return MoeOp::create(builder, loc, type, x, count(layer, "experts"), count(layer, "top_k"), expertHidden(layer),
+                         gated, activation, *symbolizeGate(word(layer, "gate")), flag(layer, "renormalize"),
                          real(layer, "balance"), real(layer, "z"), path, paths);
   }
 

@@ -105,8 +105,9 @@ ast::ExprPtr Builder::number(const Node &node) {
                            .Case("Gi", 1 << 30)
                            .Default(0);
   if (multiplier == 0 || (exponent && !suffix.empty()) || (percent && !suffix.empty())) {
-    (void)diagnostics.error(node.range(), "`" + node.text() + "` is not a number: the endings are `k`, `M`, `B` (powers of "
-                                          "1000), `Ki`, `Mi`, `Gi` (powers of 1024) and `%`");
+    (void)diagnostics.error(node.range(), "`" + node.text() +
+                                              "` is not a number: the endings are `k`, `M`, `B` (powers of "
+                                              "1000), `Ki`, `Mi`, `Gi` (powers of 1024) and `%`");
     return made;
   }
   double value = 0;
@@ -120,17 +121,28 @@ ast::ExprPtr Builder::number(const Node &node) {
     return made;
   made->count = exactCount(digits, multiplier);
   if (!made->count && !digits.contains('.'))
-    (void)diagnostics.error(node.range(), "`" + node.text() + "` is too large for a count, the largest is " +
-                                              Twine(INT64_MAX));
+    (void)diagnostics.error(node.range(),
+                            "`" + node.text() + "` is too large for a count, the largest is " + Twine(INT64_MAX));
   return made;
 }
 
 static ast::Operator operatorOf(StringRef text) {
   using O = ast::Operator;
   return StringSwitch<O>(text)
-      .Case("+", O::Add).Case("-", O::Sub).Case("*", O::Mul).Case("/", O::Div).Case("%", O::Mod)
-      .Case("<", O::Less).Case("<=", O::LessEqual).Case(">", O::Greater).Case(">=", O::GreaterEqual)
-      .Case("==", O::Equal).Case("!=", O::NotEqual).Case("and", O::And).Case("or", O::Or).Case("not", O::Not);
+      .Case("+", O::Add)
+      .Case("-", O::Sub)
+      .Case("*", O::Mul)
+      .Case("/", O::Div)
+      .Case("%", O::Mod)
+      .Case("<", O::Less)
+      .Case("<=", O::LessEqual)
+      .Case(">", O::Greater)
+      .Case(">=", O::GreaterEqual)
+      .Case("==", O::Equal)
+      .Case("!=", O::NotEqual)
+      .Case("and", O::And)
+      .Case("or", O::Or)
+      .Case("not", O::Not);
 }
 
 ast::ExprPtr Builder::chain(const Node &node) {
@@ -235,7 +247,11 @@ ast::ExprPtr Builder::expression(const Node &node) {
   }
   case Kind::Unary:
     return unary(node);
-  case Kind::Product: case Kind::Sum: case Kind::Comparison: case Kind::And: case Kind::Or:
+  case Kind::Product:
+  case Kind::Sum:
+  case Kind::Comparison:
+  case Kind::And:
+  case Kind::Or:
     return chain(node);
   case Kind::Range: {
     auto made = make<ast::Range>(node);

@@ -26,9 +26,8 @@ const auto reserved =
 // Words ------------------------------------------------------------------------------------------------------------
 
 // A `%` stuck to its number is percent, unless an operand is stuck to its other side.
-const auto number =
-    leaf<Kind::Number>[lexeme[+digit >> -('.' >> +digit) >> -(char_("eE") >> -char_("+-") >> +digit) >> *wordRest >>
-                              -('%' >> !(wordRest | '('))]];
+const auto number = leaf<Kind::Number>[lexeme[+digit >> -('.' >> +digit) >> -(char_("eE") >> -char_("+-") >> +digit) >>
+                                              *wordRest >> -('%' >> !(wordRest | '('))]];
 const auto constantWord = leaf<Kind::Word>[lexeme[(lit("true") | "false" | "none") >> !wordRest]];
 
 // Operands ---------------------------------------------------------------------------------------------------------
@@ -49,9 +48,8 @@ const auto pipe = chain<Kind::Pipe>[primary >> *(lit("|>") > stage)];
 const auto unary = chain<Kind::Unary>[*leaf<Kind::Operator>['-' >> !lit('>')] >> pipe];
 const auto product =
     chain<Kind::Product>[unary >> *(leaf<Kind::Operator>[char_("*/%") - "/*"] > named("an expression")[unary])];
-const auto sum =
-    chain<Kind::Sum>[product >> *(leaf<Kind::Operator>['+' >> !lit('=') | '-' >> !lit('>')] >
-                                  named("an expression")[product])];
+const auto sum = chain<Kind::Sum>[product >> *(leaf<Kind::Operator>['+' >> !lit('=') | '-' >> !lit('>')] >
+                                               named("an expression")[product])];
 const auto comparison =
     chain<Kind::Comparison>[sum >> -(leaf<Kind::Operator>[lit("<=") | ">=" | "==" | "!=" | '<' | '>'] >
                                      named("an expression")[sum])];

@@ -30,8 +30,7 @@ struct NodeDirective : x3::unary_parser<Subject, NodeDirective<K, collapse, Subj
   using attribute_type = Node;
   static constexpr bool has_attribute = true;
   static constexpr bool handles_container = false;
-  constexpr explicit NodeDirective(const Subject &subject)
-      : x3::unary_parser<Subject, NodeDirective>(subject) {}
+  constexpr explicit NodeDirective(const Subject &subject) : x3::unary_parser<Subject, NodeDirective>(subject) {}
 
   template <typename Context, typename RContext, typename Attribute>
   bool parse(Iterator &first, const Iterator &last, const Context &context, RContext &rcontext,

@@ -161,13 +161,15 @@ void reportExpected(State &state, const char *where, StringRef what) {
   // What is missing at the end of a line is shown there, not at the next line.
   SMRange at = rangeOf(found, found == end ? found : found + length);
   Before before = lookBack(state, found);
-  bool startsAnew = what.starts_with("a declaration") || what.starts_with("a statement") || what.starts_with("a setting");
+  bool startsAnew =
+      what.starts_with("a declaration") || what.starts_with("a statement") || what.starts_with("a setting");
   const char *last = before.lastToken;
   if (last && StringRef(last, found - last).contains('\n') && (!startsAnew || found == end))
     at = rangeOf(last, last + 1);
   auto error = state.diagnostics.error(at, text);
   if ((what.contains("`)`") || what.contains("`}`")) && before.openBracket)
-    error.note(rangeOf(before.openBracket, before.openBracket + 1), "to match this `" + Twine(*before.openBracket) + "`");
+    error.note(rangeOf(before.openBracket, before.openBracket + 1),
+               "to match this `" + Twine(*before.openBracket) + "`");
 }
 
 const char *recover(Boundary boundary, const char *start, const char *where, const State &state) {

@@ -22,8 +22,9 @@ struct IfClass {};
 const x3::rule<IfClass, Node> conditional{"`if`"};
 
 const auto let = node<Kind::Let>[keyword("let") > name > punct("`=`", '=') > expression];
-const auto assign = node<Kind::Assign>[name > named("`=` or `+=`")[leaf<Kind::Operator>[lexeme[lit("+=") | '=' >> !lit('=')]]] >
-                                       expression];
+const auto assign =
+    node<Kind::Assign>[name > named("`=` or `+=`")[leaf<Kind::Operator>[lexeme[lit("+=") | '=' >> !lit('=')]]] >
+                       expression];
 const auto repeatVariable = node<Kind::RepeatVariable>[keyword("as") > name];
 const auto repeat = node<Kind::Repeat>[keyword("repeat") > expression > -repeatVariable > body];
 const auto otherwise = node<Kind::Else>[keyword("else") > named("`{` or `if`")[conditional | body]];
@@ -45,19 +46,19 @@ const auto use = node<Kind::Use>[keyword("use") > string];
 const auto block = node<Kind::Block>[keyword("block") > name > named("`(`")[parameters] > body];
 const auto model = node<Kind::Model>[keyword("model") > name > -parameters > body];
 const auto preset = node<Kind::Preset>[keyword("preset") > name > punct("`(`", '(') > arguments];
-const auto train = node<Kind::Train>[keyword("train") > punct("`{`", '{') > *setting > named("a setting or `}`")[lit('}')]];
+const auto train =
+    node<Kind::Train>[keyword("train") > punct("`{`", '{') > *setting > named("a setting or `}`")[lit('}')]];
 
 } // namespace
 
 const auto statement_def = (!lit('}') >> !eoi >> !declarationWord) >
                            named("a statement")[let | repeat | conditional | require | giveBack | assign];
-const auto body_def =
-    nested[node<Kind::Body>[lit('{') > *statement > named("a statement or `}`")[lit('}')]]];
-const auto setting_def = node<Kind::Setting>[(!lit('}') >> !eoi >> !declarationWord) > name > punct("`=`", '=') >
-                                             expression];
+const auto body_def = nested[node<Kind::Body>[lit('{') > *statement > named("a statement or `}`")[lit('}')]]];
+const auto setting_def =
+    node<Kind::Setting>[(!lit('}') >> !eoi >> !declarationWord) > name > punct("`=`", '=') > expression];
 const auto declaration_def =
-    !eoi > named("a declaration (`model`, `block`, `let`, `preset`, `train` or `use`)")[model | block | let |
-                                                                                              preset | train | use];
+    !eoi > named("a declaration (`model`, `block`, `let`, `preset`, `train` or `use`)")[model | block | let | preset |
+                                                                                        train | use];
 const auto file_def = node<Kind::File>[*declaration >> eoi];
 
 BOOST_SPIRIT_DEFINE(statement, body, setting, declaration, file)

@@ -20,13 +20,47 @@ namespace moire::syntax {
 enum class Kind {
   Error, // what an error left behind; never built
   // leaves
-  Number, String, Word, Name, Operator,
+  Number,
+  String,
+  Word,
+  Name,
+  Operator,
   // expressions
-  Tuple, Record, Field, Call, Argument, NamedArgument, Pipe, Unary, Product, Sum, Comparison, And, Or, Range, Choice,
+  Tuple,
+  Record,
+  Field,
+  Call,
+  Argument,
+  NamedArgument,
+  Pipe,
+  Unary,
+  Product,
+  Sum,
+  Comparison,
+  And,
+  Or,
+  Range,
+  Choice,
   // statements
-  Let, Assign, Repeat, RepeatVariable, If, Else, Require, Return, Body,
+  Let,
+  Assign,
+  Repeat,
+  RepeatVariable,
+  If,
+  Else,
+  Require,
+  Return,
+  Body,
   // declarations
-  Parameters, Parameter, Block, Model, Preset, Train, Setting, Use, File
+  Parameters,
+  Parameter,
+  Block,
+  Model,
+  Preset,
+  Train,
+  Setting,
+  Use,
+  File
 };
 
 struct Node {
@@ -36,9 +70,7 @@ struct Node {
   std::vector<Node> children;
 
   llvm::StringRef text() const { return {begin, static_cast<size_t>(end - begin)}; }
-  llvm::SMRange range() const {
-    return {llvm::SMLoc::getFromPointer(begin), llvm::SMLoc::getFromPointer(end)};
-  }
+  llvm::SMRange range() const { return {llvm::SMLoc::getFromPointer(begin), llvm::SMLoc::getFromPointer(end)}; }
 };
 
 /// What the grammar needs besides the text: where errors go, and how deep it is.

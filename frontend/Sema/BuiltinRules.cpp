@@ -58,8 +58,8 @@ bool completeAttention(Completion &c) {
   }
   int64_t dim = c.count("head_dim");
   if (c.at("rope").constant->kind != Constant::Kind::None && dim % 2 != 0) {
-    (void)c.diagnostics.error(c.at("rope").range, "rotary positions turn pairs of features, and a head has " + Twine(dim) +
-                                                      ", an odd number");
+    (void)c.diagnostics.error(c.at("rope").range, "rotary positions turn pairs of features, and a head has " +
+                                                      Twine(dim) + ", an odd number");
     return false;
   }
   return true;
@@ -83,7 +83,8 @@ bool completeHead(Completion &c) {
   }
   if (!table.bound || !table.inputWidth) {
     c.diagnostics.error(tied.range, "the tied embedding is not the one that the tokens went through")
-        .note(table.range, table.bound ? "this layer was not applied before" : "written in place, it is a table of its own")
+        .note(table.range,
+              table.bound ? "this layer was not applied before" : "written in place, it is a table of its own")
         .note({}, "bind it once, `let table = embed(…)`, then use `table(tokens)` and `tied = table`");
     return false;
   }
@@ -111,7 +112,8 @@ static bool solveSizes(Completion &c, int64_t hidden) {
   ArgumentValue &count = c.at("experts"), &topK = c.at("top_k");
   ArgumentValue &expansion = c.at("expansion"), &granularity = c.at("granularity");
   if (!expansion.given && granularity.given) {
-    (void)c.diagnostics.error(granularity.range, "`granularity` needs `expansion`: together they say how many experts there are");
+    (void)c.diagnostics.error(granularity.range,
+                              "`granularity` needs `expansion`: together they say how many experts there are");
     return false;
   }
   if (!expansion.given && !count.given) {
@@ -142,7 +144,8 @@ static bool solveSizes(Completion &c, int64_t hidden) {
     int64_t byHandTopK = topK.given ? topK.constant->count : 1;
     std::string byHand = count.given ? ("experts = " + Twine(count.constant->count) +
                                         (topK.given ? ", top_k = " + Twine(byHandTopK) : Twine()) + " reads as " +
-                                        experts(count.constant->count, hidden, byHandTopK)).str()
+                                        experts(count.constant->count, hidden, byHandTopK))
+                                           .str()
                                      : ("top_k = " + Twine(byHandTopK)).str();
     c.diagnostics
         .error(count.given ? count.range : topK.range,

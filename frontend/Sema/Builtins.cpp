@@ -43,6 +43,9 @@ static ArgumentInfo none(StringRef name, Kind kind, StringRef doc) {
 }
 static ArgumentInfo bias() { return flag("bias", false, "whether each product adds a vector"); }
 
+// The two tables read better laid out by hand.
+// clang-format off
+
 ArrayRef<Builtin> builtins() {
   static const std::vector<StringRef> activations = {"gelu", "relu", "relu2", "silu"};
   static const Builtin table[] = {
@@ -70,7 +73,8 @@ ArrayRef<Builtin> builtins() {
       {"swiglu", Input::Features, true, {required("hidden", Kind::Count, "features inside"), bias()},
        "(silu(x Wg) * (x Wu)) Wd", nullptr, sameWidth},
       {"moe", Input::Features, true,
-       {required("expert", Kind::Layer, "an `mlp` or a `swiglu`"), derived("experts", Kind::Count, "how many there are"),
+       {required("expert", Kind::Layer, "an `mlp` or a `swiglu`"),
+        derived("experts", Kind::Count, "how many there are"),
         derived("top_k", Kind::Count, "how many each token goes to: 1"),
         derived("expansion", Kind::Count, "parameters of all experts over those one token meets"),
         derived("granularity", Kind::Count, "pieces that each expert is cut into: 1"),
@@ -118,6 +122,8 @@ ArrayRef<Builtin> trainBuiltins() {
   };
   return table;
 }
+
+// clang-format on
 
 static const Builtin *find(ArrayRef<Builtin> table, StringRef name) {
   for (const Builtin &builtin : table)
@@ -254,9 +260,8 @@ std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMR
     }
     break;
   case Kind::Pair:
-    fits = value.kind == C::Tuple && value.elements.size() == 2 && all_of(value.elements, [](const Constant &e) {
-             return e.isNumber() && isShare(e.asReal());
-           });
+    fits = value.kind == C::Tuple && value.elements.size() == 2 &&
+           all_of(value.elements, [](const Constant &e) { return e.isNumber() && isShare(e.asReal()); });
     break;
   case Kind::OptionalLayer:
     fits = value.kind == C::None;
@@ -277,7 +282,8 @@ std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMR
   if (isCount && wantsReal)
     return Constant::ofReal(number);
   if (info.kind == Kind::Pair)
-    return Constant::ofTuple({Constant::ofReal(value.elements[0].asReal()), Constant::ofReal(value.elements[1].asReal())});
+    return Constant::ofTuple(
+        {Constant::ofReal(value.elements[0].asReal()), Constant::ofReal(value.elements[1].asReal())});
   return value;
 }
 

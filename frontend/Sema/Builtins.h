@@ -42,8 +42,8 @@ struct ArgumentInfo {
   llvm::StringRef name;
   ArgumentKind kind;
   enum class Default { Required, Value, Derived } defaults;
-  Constant value;                      ///< when Default::Value
-  std::vector<llvm::StringRef> words;  ///< when ArgumentKind::Word
+  Constant value;                     ///< when Default::Value
+  std::vector<llvm::StringRef> words; ///< when ArgumentKind::Word
   llvm::StringRef doc;
 };
 
@@ -54,7 +54,7 @@ enum class Input { None, Tokens, Features };
 struct ArgumentValue {
   std::optional<Constant> constant; ///< null while derived, or when a layer
   std::shared_ptr<Layer> layer;
-  llvm::SMRange range;              ///< where it was given; of the callee when it was not
+  llvm::SMRange range; ///< where it was given; of the callee when it was not
   bool given = false;
 };
 

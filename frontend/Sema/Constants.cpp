@@ -55,7 +55,8 @@ Constant Constant::ofTuple(std::vector<Constant> elements) {
 }
 
 StringRef kindName(Kind kind) {
-  static constexpr StringRef names[] = {"a count", "a real", "true or false", "a string", "a word", "`none`", "a tuple"};
+  static constexpr StringRef names[] = {"a count", "a real", "true or false", "a string",
+                                        "a word",  "`none`", "a tuple"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -217,7 +218,11 @@ std::optional<Constant> apply(Operator op, const Constant &left, const Constant 
       return fail(error, "`" + ast::spelling(op) + "` joins conditions, not " +
                              (left.kind == Kind::Bool ? right : left).described());
     return Constant::ofBool(op == Operator::And ? left.boolean && right.boolean : left.boolean || right.boolean);
-  case Operator::Add: case Operator::Sub: case Operator::Mul: case Operator::Div: case Operator::Mod:
+  case Operator::Add:
+  case Operator::Sub:
+  case Operator::Mul:
+  case Operator::Div:
+  case Operator::Mod:
     if (!left.isNumber() || !right.isNumber())
       return fail(error, "`" + ast::spelling(op) + "` works on numbers, not on " +
                              (left.isNumber() ? right : left).described());

@@ -206,7 +206,8 @@ Value Elaborator::combine(Operator op, const Value &left, const Value &right, SM
   }
   for (const Value *side : {&left, &right})
     if (side->kind == Value::Kind::Layer) {
-      (void)diagnostics.error(range, "`" + side->layer->name + "` is a layer here, not a stream: it was not applied to any");
+      (void)diagnostics.error(range,
+                              "`" + side->layer->name + "` is a layer here, not a stream: it was not applied to any");
       return {};
     }
   // One side at least is a stream.

@@ -46,7 +46,8 @@ bool Elaborator::readDefines() {
     }
     if (!is_contained(known, name)) {
       diagnostics.error(range, "nothing is called `" + name + "`" + didYouMean(name, known))
-          .note(program.model->name.range, "`-D` overrides hyperparameters of the model and settings: " + listNames(known));
+          .note(program.model->name.range,
+                "`-D` overrides hyperparameters of the model and settings: " + listNames(known));
       ok = false;
       continue;
     }
@@ -70,8 +71,9 @@ bool Elaborator::selectPreset() {
     for (const auto &entry : program.presets)
       known.push_back(entry.first());
     llvm::sort(known);
-    (void)diagnostics.error({}, "there is no preset `" + Twine(options.preset) + "`" + (known.empty() ? std::string("; the spec has none")
-                                                     : "; the spec has " + listNames(known)));
+    (void)diagnostics.error(
+        {}, "there is no preset `" + Twine(options.preset) + "`" +
+                (known.empty() ? std::string("; the spec has none") : "; the spec has " + listNames(known)));
     return false;
   }
   for (const ast::Argument &argument : preset->values)
@@ -186,7 +188,8 @@ bool Elaborator::callSetting(StringRef key, ArrayRef<StringRef> callees, StringR
   auto *call = dyn_cast<ast::Call>(expr);
   if (!call || !is_contained(callees, call->callee.text)) {
     std::vector<StringRef> known(callees);
-    (void)diagnostics.error(expr->range, "`" + key + "` is " + listNames(known, "or") + " with its arguments in parentheses");
+    (void)diagnostics.error(expr->range,
+                            "`" + key + "` is " + listNames(known, "or") + " with its arguments in parentheses");
     return false;
   }
   const Builtin &builtin = *findTrainBuiltin(call->callee.text);
@@ -209,7 +212,8 @@ bool Elaborator::optimizerAndSchedule() {
   TrainSettings &s = model->train;
   StringRef optimizer, schedule;
   std::vector<ArgumentValue> o, c;
-  if (!callSetting("optimizer", {"adamw"}, optimizer, o) || !callSetting("schedule", {"cosine", "constant"}, schedule, c))
+  if (!callSetting("optimizer", {"adamw"}, optimizer, o) ||
+      !callSetting("schedule", {"cosine", "constant"}, schedule, c))
     return false;
   if (!o.empty()) {
     s.lr = o[0].constant->real;

@@ -113,10 +113,11 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
         ok &= value.constant.has_value();
       } else {
         if (!given.isPoison())
-          (void)diagnostics.error(value.range, "`" + info.name + "` is " + describe(info.kind) + ", not " +
-                                                   (given.kind == Value::Kind::Stream  ? std::string("a stream")
-                                                    : given.kind == Value::Kind::Layer ? "the layer `" + given.layer->name + "`"
-                                                                                       : given.constant.described()));
+          (void)diagnostics.error(value.range,
+                                  "`" + info.name + "` is " + describe(info.kind) + ", not " +
+                                      (given.kind == Value::Kind::Stream  ? std::string("a stream")
+                                       : given.kind == Value::Kind::Layer ? "the layer `" + given.layer->name + "`"
+                                                                          : given.constant.described()));
         ok = false;
       }
     }
@@ -131,7 +132,8 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
   bool again = !blockFrames.empty() && blockFrames.back().nextLayer < blockFrames.back().layer->inner.size();
   if ((expert.expert && !again) || expert.inputWidth) {
     diagnostics
-        .error(layer.arguments[0].range, "these experts serve in two places; pools that are shared are not available yet")
+        .error(layer.arguments[0].range,
+               "these experts serve in two places; pools that are shared are not available yet")
         .note(expert.range, "the layer is made here")
         .note({}, "write the expert in place, or bind the whole `moe` by `let`");
     return false;
@@ -150,7 +152,8 @@ bool Elaborator::blockArguments(Layer &layer, const BoundCall &bound) {
       if (given.isPoison())
         return false;
       if (given.kind == Value::Kind::Stream) {
-        (void)diagnostics.error(value.range, "expected a constant or a layer, found a stream; a block has one stream, its first parameter");
+        (void)diagnostics.error(
+            value.range, "expected a constant or a layer, found a stream; a block has one stream, its first parameter");
         return false;
       }
       if (given.kind == Value::Kind::Layer) {
@@ -184,9 +187,10 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
     return false;
   }
   if ((builtin.input == Input::Tokens) != (input->width == 0)) {
-    (void)diagnostics.error(range, builtin.input == Input::Tokens
-                                       ? "`" + builtin.name + "` takes tokens, this stream has " + Twine(input->width) + " features"
-                                       : "`" + builtin.name + "` takes a stream of features, not tokens; `embed` makes one");
+    (void)diagnostics.error(
+        range, builtin.input == Input::Tokens
+                   ? "`" + builtin.name + "` takes tokens, this stream has " + Twine(input->width) + " features"
+                   : "`" + builtin.name + "` takes a stream of features, not tokens; `embed` makes one");
     return false;
   }
   if (layer.inputWidth) {
@@ -198,8 +202,7 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
         .note(layer.firstUse, "it was first applied here");
     return false;
   }
-  Completion completion{builtin.arguments, layer.arguments, input->width,
-                        layer.callee, diagnostics};
+  Completion completion{builtin.arguments, layer.arguments, input->width, layer.callee, diagnostics};
   if (builtin.complete && !builtin.complete(completion))
     return false;
   layer.inputWidth = input->width;

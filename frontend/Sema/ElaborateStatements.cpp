@@ -45,8 +45,8 @@ void Elaborator::statements(const ast::Body &body) {
 void Elaborator::let(const ast::Let &let) {
   Value value = evaluate(*let.value);
   if (value.kind == Value::Kind::Stream) {
-    (void)diagnostics.error(let.name.range, "`let` binds constants and layers; a stream is assigned: `" + let.name.text +
-                                                " = …`");
+    (void)diagnostics.error(let.name.range,
+                            "`let` binds constants and layers; a stream is assigned: `" + let.name.text + " = …`");
     value = {};
   }
   if (value.kind == Value::Kind::Layer && !value.layer->bound) {
@@ -65,9 +65,10 @@ void Elaborator::assign(const ast::Assign &assign) {
                                                              "`, which was not applied to any"
                                                        : "expected a stream, found " + value.constant.described());
     else
-      (void)diagnostics.error(assign.name.range, "only streams are assigned; " +
-                                                     Twine(value.kind == Value::Kind::Layer ? "a layer" : "a constant") +
-                                                     " is bound by `let " + assign.name.text + " = …`");
+      (void)diagnostics.error(assign.name.range,
+                              "only streams are assigned; " +
+                                  Twine(value.kind == Value::Kind::Layer ? "a layer" : "a constant") +
+                                  " is bound by `let " + assign.name.text + " = …`");
     value = {};
   }
   Value *slot = lookup(assign.name.text);

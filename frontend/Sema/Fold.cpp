@@ -238,7 +238,8 @@ void foldRepeat(std::vector<IterationBody> bodies, std::vector<Stream *> &carrie
   StringMap<size_t> classes;
   std::vector<size_t> ids;
   for (const IterationBody &body : bodies)
-    ids.push_back(classes.try_emplace(Fingerprint(body.iteration.get()).of(*body.region), classes.size()).first->second);
+    ids.push_back(
+        classes.try_emplace(Fingerprint(body.iteration.get()).of(*body.region), classes.size()).first->second);
 
   size_t count = bodies.size();
   for (size_t period = 1; period <= count / 2; ++period) {

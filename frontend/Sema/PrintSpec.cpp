@@ -21,8 +21,18 @@ namespace moire::sema {
 namespace {
 
 /// How tightly an expression binds, for parentheses.
-enum Strength { Weakest, OrStrength, AndStrength, NotStrength, CompareStrength, SumStrength, ProductStrength, SignStrength,
-                PipeStrength, Strongest };
+enum Strength {
+  Weakest,
+  OrStrength,
+  AndStrength,
+  NotStrength,
+  CompareStrength,
+  SumStrength,
+  ProductStrength,
+  SignStrength,
+  PipeStrength,
+  Strongest
+};
 
 using Declarations = DenseSet<const void *>;
 
@@ -32,7 +42,8 @@ public:
       : program(program), names(names), records(records), model(model) {}
 
   std::string print() {
-    // A name is declared in the output only if the output uses it, which other such omissions can change: to a fixpoint.
+    // A name is declared in the output only if the output uses it, which other such omissions can change: to a
+    // fixpoint.
     std::string text = once();
     for (size_t before = SIZE_MAX; before != needed.size();) {
       before = needed.size();
@@ -215,9 +226,12 @@ private:
       return AndStrength;
     case ast::Operator::Not:
       return NotStrength;
-    case ast::Operator::Add: case ast::Operator::Sub:
+    case ast::Operator::Add:
+    case ast::Operator::Sub:
       return SumStrength;
-    case ast::Operator::Mul: case ast::Operator::Div: case ast::Operator::Mod:
+    case ast::Operator::Mul:
+    case ast::Operator::Div:
+    case ast::Operator::Mod:
       return ProductStrength;
     default:
       return CompareStrength;
@@ -241,7 +255,9 @@ private:
           use(name->text);
           return Text{name->text.str(), Strongest};
         })
-        .Case([&](const ast::Call *call) { return Text{printCall(*call), Strongest}; })
+        .Case([&](const ast::Call *call) {
+          return Text{printCall(*call), Strongest};
+        })
         .Case([&](const ast::Chain *chain) {
           Strength strength = strengthOf(chain->links.front().op);
           std::string text = within(*chain->operands.front(), strength);

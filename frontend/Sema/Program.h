@@ -36,8 +36,8 @@ std::unique_ptr<Program> loadProgram(llvm::StringRef path, Diagnostics &diagnost
 
 /// How the arguments of a call meet the parameters of its callee.
 struct BoundCall {
-  const ast::Expr *stream = nullptr;                ///< the stream in the first place, if it is there
-  std::vector<const ast::Argument *> byParameter;   ///< null where nothing was given
+  const ast::Expr *stream = nullptr;              ///< the stream in the first place, if it is there
+  std::vector<const ast::Argument *> byParameter; ///< null where nothing was given
 };
 
 /// What checking the names found out, for elaboration to rely on.
@@ -45,8 +45,8 @@ struct Names {
   llvm::DenseMap<const ast::Call *, BoundCall> calls;
 };
 
-/// Checks all names: every one is known, declared once, and used; every call has the arguments that it needs, once each.
-/// Reports all it finds; false after any error.
+/// Checks all names: every one is known, declared once, and used; every call has the arguments that it needs, once
+/// each. Reports all it finds; false after any error.
 bool checkNames(const Program &program, Names &names, Diagnostics &diagnostics);
 
 /// The same for the value of `-D name=value`, which sees no names but words; `isTrain` when it is a setting's.

@@ -48,9 +48,9 @@ struct Layer {
   std::vector<ArgumentValue> arguments;
   std::string name; ///< the last part of its path: the name of the `let`, else of the callee
   Path path;
-  bool placed = false;   ///< has its path
-  bool bound = false;    ///< by a `let` or a block's parameter, so that it can be applied again
-  bool expert = false;   ///< serves as the expert of a `moe`
+  bool placed = false;               ///< has its path
+  bool bound = false;                ///< by a `let` or a block's parameter, so that it can be applied again
+  bool expert = false;               ///< serves as the expert of a `moe`
   std::optional<int64_t> inputWidth; ///< set by the first application
   int64_t outputWidth = 0;
   llvm::SMRange range;
@@ -88,7 +88,7 @@ struct Op {
   int64_t trips = 0;            ///< of Loop
   std::unique_ptr<Region> body; ///< of Loop; operands are the first values of its arguments
   llvm::SMRange range;
-  std::string variable;               ///< the name that the result was assigned to, or empty
+  std::string variable;                    ///< the name that the result was assigned to, or empty
   std::shared_ptr<const CallChain> caller; ///< null outside of blocks
 };
 

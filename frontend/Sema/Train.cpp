@@ -18,10 +18,10 @@ std::string trainJson(const TrainSettings &s) {
   auto real = [](double value) { return ast::realText(value); };
   std::string text;
   raw_string_ostream os(text);
-  os << "{\"steps\":" << s.steps << ",\"accumulate\":" << s.accumulate << ",\"optimizer\":{\"kind\":\"adamw\",\"lr\":"
-     << real(s.lr) << ",\"beta1\":" << real(s.beta1) << ",\"beta2\":" << real(s.beta2) << ",\"eps\":" << real(s.eps)
-     << ",\"weight_decay\":" << real(s.weightDecay) << ",\"clip\":" << real(s.clip) << "},\"schedule\":{\"kind\":\""
-     << (s.cosine ? "cosine" : "constant") << "\",";
+  os << "{\"steps\":" << s.steps << ",\"accumulate\":" << s.accumulate
+     << ",\"optimizer\":{\"kind\":\"adamw\",\"lr\":" << real(s.lr) << ",\"beta1\":" << real(s.beta1)
+     << ",\"beta2\":" << real(s.beta2) << ",\"eps\":" << real(s.eps) << ",\"weight_decay\":" << real(s.weightDecay)
+     << ",\"clip\":" << real(s.clip) << "},\"schedule\":{\"kind\":\"" << (s.cosine ? "cosine" : "constant") << "\",";
   if (s.warmupIsCount)
     os << "\"warmup_steps\":" << s.warmupSteps;
   else
@@ -41,9 +41,10 @@ std::string trainText(const TrainSettings &s) {
   os << "  batch = " << s.batch << "\n  context = " << s.context << "\n  steps = " << s.steps
      << "\n  accumulate = " << s.accumulate << "\n";
   os << "  optimizer = adamw(lr = " << real(s.lr) << ", betas = (" << real(s.beta1) << ", " << real(s.beta2)
-     << "), eps = " << real(s.eps) << ", weight_decay = " << real(s.weightDecay) << ", clip = " << real(s.clip) << ")\n";
-  os << "  schedule = " << (s.cosine ? "cosine" : "constant") << "(warmup = "
-     << (s.warmupIsCount ? std::to_string(s.warmupSteps) : real(s.warmupShare));
+     << "), eps = " << real(s.eps) << ", weight_decay = " << real(s.weightDecay) << ", clip = " << real(s.clip)
+     << ")\n";
+  os << "  schedule = " << (s.cosine ? "cosine" : "constant")
+     << "(warmup = " << (s.warmupIsCount ? std::to_string(s.warmupSteps) : real(s.warmupShare));
   if (s.cosine)
     os << ", final = " << real(s.final);
   os << ")\n";

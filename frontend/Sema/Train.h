@@ -21,13 +21,13 @@ struct TrainSettings {
   int64_t steps = 1000;   ///< updates
   int64_t accumulate = 1; ///< batches in an update
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weightDecay = 0.1, clip = 1.0;
-  bool cosine = true;          ///< else constant after the warm-up
-  bool warmupIsCount = false;  ///< the warm-up is a number of steps, not a share of them
+  bool cosine = true;         ///< else constant after the warm-up
+  bool warmupIsCount = false; ///< the warm-up is a number of steps, not a share of them
   int64_t warmupSteps = 0;
   double warmupShare = 0.01;
-  double final = 0.1;     ///< the last learning rate, as a share of lr; cosine only
-  double holdout = 0.1;   ///< share of the data kept for evaluation
-  int64_t evalEvery = 0;  ///< steps; 0: at the end only
+  double final = 0.1;    ///< the last learning rate, as a share of lr; cosine only
+  double holdout = 0.1;  ///< share of the data kept for evaluation
+  int64_t evalEvery = 0; ///< steps; 0: at the end only
   int64_t checkpointEvery = 0;
   int64_t seed = 0;
 };

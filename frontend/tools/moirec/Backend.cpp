@@ -7,10 +7,10 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/tools/moirec/Backend.h"
 #include "dialect/IR/MoireOps.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/ToolOutputFile.h"
 #ifdef MOIRE_HAS_Pipelines
 #include "passes/Pipelines/Compile.h"
 #endif

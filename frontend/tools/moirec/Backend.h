@@ -8,8 +8,8 @@
 #ifndef MOIRE_FRONTEND_TOOLS_MOIREC_BACKEND_H
 #define MOIRE_FRONTEND_TOOLS_MOIREC_BACKEND_H
 
-#include "llvm/ADT/StringRef.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringRef.h"
 #include <string>
 
 namespace moire {

@@ -11,15 +11,15 @@
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
 #include "frontend/tools/moirec/Backend.h"
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 namespace cl = llvm::cl;
 using namespace mlir;
@@ -31,31 +31,33 @@ namespace {
 /// The command line. A struct, so that nothing is registered before main runs.
 struct CommandLine {
   cl::OptionCategory category{"moirec"};
-  cl::opt<std::string> input{cl::Positional, cl::desc("SPEC"), cl::value_desc("spec.moire or module.mlir"), cl::Optional,
-                             cl::cat(category)};
-  cl::opt<bool> listLayers{"list-layers", cl::desc("print the layers that the language knows, and stop"), cl::cat(category)};
-  cl::opt<std::string> preset{"preset", cl::desc("take the values of a preset"), cl::value_desc("name"), cl::cat(category)};
+  cl::opt<std::string> input{cl::Positional, cl::desc("SPEC"), cl::value_desc("spec.moire or module.mlir"),
+                             cl::Optional, cl::cat(category)};
+  cl::opt<bool> listLayers{"list-layers", cl::desc("print the layers that the language knows, and stop"),
+                           cl::cat(category)};
+  cl::opt<std::string> preset{"preset", cl::desc("take the values of a preset"), cl::value_desc("name"),
+                              cl::cat(category)};
   cl::list<std::string> defines{"D", cl::Prefix, cl::desc("override a hyperparameter or a setting"),
                                 cl::value_desc("name=value"), cl::cat(category)};
   cl::opt<std::string> target{"target", cl::desc("what to compile for: cpu"), cl::init("cpu"), cl::cat(category)};
-  cl::opt<std::string> precision{"precision", cl::desc("of products: f32, bf16 or f64"), cl::init("f32"), cl::cat(category)};
+  cl::opt<std::string> precision{"precision", cl::desc("of products: f32, bf16 or f64"), cl::init("f32"),
+                                 cl::cat(category)};
   cl::opt<std::string> features{"features", cl::desc("of the processor: native, or a level for packages that travel"),
                                 cl::init("native"), cl::cat(category)};
-  cl::opt<Stage> emit{"emit",
-                      cl::desc("where to stop"),
-                      cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"),
-                                 clEnumValN(Stage::Spec, "spec", "the resolved spec"),
-                                 clEnumValN(Stage::Model, "model", "blocks as papers name them"),
-                                 clEnumValN(Stage::Tensor, "tensor", "differentiable primitives, with the backward pass"),
-                                 clEnumValN(Stage::Fused, "fused", "what one kernel does"),
-                                 clEnumValN(Stage::Linalg, "linalg", "loops and calls into kernels"),
-                                 clEnumValN(Stage::Llvm, "llvm", "LLVM IR"),
-                                 clEnumValN(Stage::Assembly, "asm", "assembly"),
-                                 clEnumValN(Stage::Package, "package", "a shared object for the runtime (the default)")),
-                      cl::init(Stage::Package), cl::cat(category)};
+  cl::opt<Stage> emit{
+      "emit", cl::desc("where to stop"),
+      cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"), clEnumValN(Stage::Spec, "spec", "the resolved spec"),
+                 clEnumValN(Stage::Model, "model", "blocks as papers name them"),
+                 clEnumValN(Stage::Tensor, "tensor", "differentiable primitives, with the backward pass"),
+                 clEnumValN(Stage::Fused, "fused", "what one kernel does"),
+                 clEnumValN(Stage::Linalg, "linalg", "loops and calls into kernels"),
+                 clEnumValN(Stage::Llvm, "llvm", "LLVM IR"), clEnumValN(Stage::Assembly, "asm", "assembly"),
+                 clEnumValN(Stage::Package, "package", "a shared object for the runtime (the default)")),
+      cl::init(Stage::Package), cl::cat(category)};
   cl::opt<std::string> cost{"cost", cl::desc("print parameters, FLOPs and bytes as JSON and stop"), cl::ValueOptional,
                             cl::value_desc("json"), cl::cat(category)};
-  cl::opt<std::string> output{"o", cl::desc("where to write; - is standard output"), cl::value_desc("file"), cl::cat(category)};
+  cl::opt<std::string> output{"o", cl::desc("where to write; - is standard output"), cl::value_desc("file"),
+                              cl::cat(category)};
 };
 
 int fail(const llvm::Twine &text) {
