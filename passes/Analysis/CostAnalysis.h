@@ -19,15 +19,15 @@ namespace moire {
 /// What one call of `function`, on tensors, costs; loops count as often as they run.
 Cost costOf(mlir::func::FuncOp function);
 
-/// Notes on every function of tensors what a call costs: `moire.forward_flops` while the function still has its objective,
-/// `moire.flops` otherwise; and on every expert parameter how many of its elements one token passes through
+/// Notes on every function of tensors what a call costs: `moire.forward_flops` while the function still has its
+/// objective, `moire.flops` otherwise; and on every expert parameter how many of its elements one token passes through
 /// (`moire.active_elements`), derived from the grouped products that read it.
 void noteCosts(mlir::ModuleOp module);
 
 /// The bill as JSON, from the notes, the parameters and the planned arenas:
-/// `{"parameters":{"total","active","by_role"},"flops_per_token":{"forward","training"},"bytes":{..}}`. `arenaBytes` is what
-/// the package asks for. Bytes are those of training: `peak` is all that the runtime allocates then; `activations` is what
-/// is alive of the arena at its busiest moment.
+/// `{"parameters":{"total","active","by_role"},"flops_per_token":{"forward","training"},"bytes":{..}}`. `arenaBytes` is
+/// what the package asks for. Bytes are those of training: `peak` is all that the runtime allocates then; `activations`
+/// is what is alive of the arena at its busiest moment.
 std::string costJson(mlir::ModuleOp module, int64_t arenaBytes);
 
 } // namespace moire

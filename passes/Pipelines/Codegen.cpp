@@ -67,7 +67,8 @@ static llvm::Expected<std::string> findLinker() {
   for (llvm::StringRef name : {"ld.lld-22", "ld.lld", "ld"})
     if (auto found = llvm::sys::findProgramByName(name))
       return *found;
-  return llvm::createStringError("no linker: neither `ld.lld-22`, `ld.lld` nor `ld` is on PATH (Debian: lld-22 or binutils)");
+  return llvm::createStringError(
+      "no linker: neither `ld.lld-22`, `ld.lld` nor `ld` is on PATH (Debian: lld-22 or binutils)");
 }
 
 llvm::Error moire::linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef path) {
@@ -100,8 +101,9 @@ llvm::Error moire::linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef
   if (std::error_code error = llvm::sys::fs::createTemporaryFile("moirec-link", "txt", messages))
     return failure("cannot make a temporary file", error.message());
   llvm::FileRemover removeMessages(messages);
-  llvm::StringRef arguments[] = {*linker, "-shared", "--gc-sections", "--hash-style=gnu", "-Bsymbolic", "-z",
-                                 "noexecstack", "-z", "relro", "-o", sharedPath, objectPath};
+  llvm::StringRef arguments[] = {*linker,      "-shared", "--gc-sections", "--hash-style=gnu",
+                                 "-Bsymbolic", "-z",      "noexecstack",   "-z",
+                                 "relro",      "-o",      sharedPath,      objectPath};
   std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), llvm::StringRef(messages),
                                                 llvm::StringRef(messages)};
   std::string why;

@@ -8,9 +8,9 @@
 #ifndef MOIRE_PASSES_PIPELINES_CODEGEN_H
 #define MOIRE_PASSES_PIPELINES_CODEGEN_H
 
+#include "passes/Pipelines/Target.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
-#include "passes/Pipelines/Target.h"
 
 namespace llvm {
 class Module;
@@ -25,8 +25,8 @@ void optimiseModule(llvm::Module &module, llvm::TargetMachine &machine, const Ta
 llvm::Expected<llvm::SmallVector<char, 0>> emitMachineCode(llvm::Module &module, llvm::TargetMachine &machine,
                                                            bool assembly);
 
-/// Makes a shared object of the object code at `path`, by way of a temporary file beside it. Needs a linker: `ld.lld` of
-/// the LLVM we are built with, else `ld.lld-22`, `ld.lld` or `ld` on PATH.
+/// Makes a shared object of the object code at `path`, by way of a temporary file beside it. Needs a linker: `ld.lld`
+/// of the LLVM we are built with, else `ld.lld-22`, `ld.lld` or `ld` on PATH.
 llvm::Error linkSharedObject(llvm::ArrayRef<char> object, llvm::StringRef path);
 
 } // namespace moire

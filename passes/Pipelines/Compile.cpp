@@ -48,10 +48,13 @@ Level moire::levelOf(ModuleOp module) {
     if (!function)
       continue;
     auto isTensor = [](Type type) { return isa<TensorType>(type); };
-    bool tensors = llvm::any_of(function.getArgumentTypes(), isTensor) || llvm::any_of(function.getResultTypes(), isTensor);
+    bool tensors =
+        llvm::any_of(function.getArgumentTypes(), isTensor) || llvm::any_of(function.getResultTypes(), isTensor);
     bool planned = function->hasAttr("moire.arena_bytes") || !function.isPublic();
     bool fused = function.walk([](RowwiseOp) { return WalkResult::interrupt(); }).wasInterrupted();
-    level = std::min(level, planned && !tensors && !fused ? Level::Linalg : tensors && !fused ? Level::Tensor : Level::Fused);
+    level = std::min(level, planned && !tensors && !fused ? Level::Linalg
+                            : tensors && !fused           ? Level::Tensor
+                                                          : Level::Fused);
   }
   return level;
 }

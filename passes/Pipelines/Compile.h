@@ -31,15 +31,15 @@ void registerCompilerDialects(mlir::DialectRegistry &registry);
 /// The level that a module is at, from what occurs in it.
 Level levelOf(mlir::ModuleOp module);
 
-/// Takes a module of any level on to `level` (at most LLVM), in place; a module past it already is left alone. Errors are
-/// diagnostics.
+/// Takes a module of any level on to `level` (at most LLVM), in place; a module past it already is left alone. Errors
+/// are diagnostics.
 llvm::LogicalResult lowerTo(mlir::ModuleOp module, Level level, const CompileOptions &options);
 
 /// Takes a module of any level on to `level` and returns its text: IR up to LLVM, else assembly.
 llvm::FailureOr<std::string> compileToText(mlir::ModuleOp module, Level level, const CompileOptions &options);
 
-/// Takes a module of any level on to a shared object at `path`: a package when it holds a training step or the like, else
-/// plain calls (see addPlainCalls). Written aside and renamed; on failure nothing is left.
+/// Takes a module of any level on to a shared object at `path`: a package when it holds a training step or the like,
+/// else plain calls (see addPlainCalls). Written aside and renamed; on failure nothing is left.
 llvm::LogicalResult compileToPackage(mlir::ModuleOp module, llvm::StringRef path, const CompileOptions &options);
 
 /// The bill of a module of any level, as JSON; takes the module on to the level at which memory is planned.

@@ -12,7 +12,8 @@
 
 using namespace moire;
 
-EntryWriter::EntryWriter(llvm::Module &module, const PackageInfo &info) : module(module), info(info), b(module.getContext()) {
+EntryWriter::EntryWriter(llvm::Module &module, const PackageInfo &info)
+    : module(module), info(info), b(module.getContext()) {
   for (const FunctionInfo &function : info.functions)
     arena = std::max(arena, function.arenaBytes);
 }
@@ -74,7 +75,8 @@ llvm::Expected<llvm::Value *> EntryWriter::call(const FunctionInfo &function, ll
       pointer = position;
       break;
     case ArgumentRole::Parameter:
-      pointer = argument.narrow ? at(buffer(Compute), argument.number * 2) : at(buffer(Params), argument.number * fullBytes());
+      pointer = argument.narrow ? at(buffer(Compute), argument.number * 2)
+                                : at(buffer(Params), argument.number * fullBytes());
       break;
     case ArgumentRole::Gradient:
       pointer = at(buffer(Grads), argument.number * fullBytes());
@@ -195,7 +197,8 @@ llvm::Expected<llvm::Function *> EntryWriter::writeAccumulate() {
     return missing("accumulate", arguments);
   llvm::Function *function = begin("accumulate", arguments);
   Pointers named{{"accumulator", function->getArg(1)}, {"grads", buffer(Grads)}};
-  auto code = call(*accumulate, {}, [](const ArgumentInfo &) { return nullptr; }, named);
+  auto code = call(
+      *accumulate, {}, [](const ArgumentInfo &) { return nullptr; }, named);
   if (!code)
     return code.takeError();
   b.CreateRet(*code);
@@ -209,12 +212,16 @@ llvm::Expected<llvm::Function *> EntryWriter::writeOptimizer() {
   if (!optimizer)
     return missing("optimizer_step", arguments);
   llvm::Function *function = begin("optimizer_step", arguments);
-  Pointers named{{"params", buffer(Params)},   {"grads", buffer(Grads)},
-                 {"moment1", buffer(Moment1)}, {"moment2", buffer(Moment2)},
-                 {"compute", buffer(Compute)}, {"adamw", function->getArg(1)},
+  Pointers named{{"params", buffer(Params)},
+                 {"grads", buffer(Grads)},
+                 {"moment1", buffer(Moment1)},
+                 {"moment2", buffer(Moment2)},
+                 {"compute", buffer(Compute)},
+                 {"adamw", function->getArg(1)},
                  {"step", at(function->getArg(1), offsetof(moire_adamw, step))},
                  {"grad_norm", function->getArg(2)}};
-  auto code = call(*optimizer, {}, [](const ArgumentInfo &) { return nullptr; }, named);
+  auto code = call(
+      *optimizer, {}, [](const ArgumentInfo &) { return nullptr; }, named);
   if (!code)
     return code.takeError();
   b.CreateRet(*code);
@@ -229,7 +236,8 @@ llvm::Expected<llvm::Function *> EntryWriter::writeRefresh() {
   begin("refresh", arguments);
   llvm::Function *function = current;
   Pointers named{{"params", buffer(Params)}, {"compute", buffer(Compute)}};
-  auto code = call(*refresh, {}, [](const ArgumentInfo &) { return nullptr; }, named);
+  auto code = call(
+      *refresh, {}, [](const ArgumentInfo &) { return nullptr; }, named);
   if (!code)
     return code.takeError();
   b.CreateRet(*code);

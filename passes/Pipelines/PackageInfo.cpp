@@ -116,8 +116,9 @@ static LogicalResult placeStates(ModuleOp module, PackageInfo &info) {
         continue;
       auto [known, fresh] = bytes.try_emplace(argument.number, argument.bytes());
       if (!fresh && known->second != argument.bytes())
-        return module.emitError("state ") << argument.number << " has " << known->second << " bytes in one function and "
-                                          << argument.bytes() << " in `" << function.name << "`";
+        return module.emitError("state ")
+               << argument.number << " has " << known->second << " bytes in one function and " << argument.bytes()
+               << " in `" << function.name << "`";
     }
   for (auto [number, size] : bytes) {
     offsets[number] = info.stateBytes;

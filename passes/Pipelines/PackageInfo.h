@@ -24,9 +24,10 @@ struct ArgumentInfo {
   ArgumentRole role = ArgumentRole::Input;
   mlir::Type element;
   llvm::SmallVector<int64_t> shape;
-  int64_t number = 0; ///< of an input or result; first element of a parameter, gradient or metric; first byte of a state
-  bool narrow = false; ///< a parameter's bf16 copy
-  std::string kind;    ///< of a metric; the memory's name (`moire.abi`) of a named argument
+  int64_t number =
+      0; ///< of an input or result; first element of a parameter, gradient or metric; first byte of a state
+  bool narrow = false;            ///< a parameter's bf16 copy
+  std::string kind;               ///< of a metric; the memory's name (`moire.abi`) of a named argument
   std::vector<std::string> paths; ///< of a metric, one per copy
 
   int64_t elements() const;

@@ -3,8 +3,8 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The constants of runtime/abi.h, field by field in its order. The sizes of the structures are compared with those that the
-// C compiler gave this file.
+// The constants of runtime/abi.h, field by field in its order. The sizes of the structures are compared with those that
+// the C compiler gave this file.
 //===----------------------------------------------------------------------===//
 #include "passes/Pipelines/EntryPoints.h"
 #include "runtime/abi.h"
@@ -25,8 +25,8 @@ public:
   llvm::Constant *null() { return llvm::ConstantPointerNull::get(llvm::PointerType::get(context, 0)); }
   llvm::Constant *text(llvm::StringRef value) { return global(llvm::ConstantDataArray::getString(context, value)); }
   llvm::Constant *numbers(llvm::ArrayRef<int64_t> values) {
-    return global(llvm::ConstantDataArray::get(context, llvm::ArrayRef(reinterpret_cast<const uint64_t *>(values.data()),
-                                                                       values.size())));
+    return global(llvm::ConstantDataArray::get(
+        context, llvm::ArrayRef(reinterpret_cast<const uint64_t *>(values.data()), values.size())));
   }
   llvm::Constant *texts(llvm::ArrayRef<std::string> values) {
     llvm::SmallVector<llvm::Constant *> pointers;
@@ -59,11 +59,11 @@ private:
 static llvm::Constant *parameterTable(Tables &tables, const PackageInfo &info, int64_t &recordBytes) {
   llvm::SmallVector<llvm::Constant *> records;
   for (const ParameterInfo &p : info.parameters)
-    records.push_back(tables.record({tables.text(p.name), tables.text(p.role), tables.texts(p.paths),
-                                     tables.number(p.paths.size()), tables.small(p.shape.size()),
-                                     p.shape.empty() ? tables.null() : tables.numbers(p.shape), tables.number(p.offset),
-                                     tables.number(p.computeOffset), tables.small(p.init), tables.real(p.initA),
-                                     tables.real(p.initB), tables.real(p.learningRate), tables.real(p.decay)}));
+    records.push_back(
+        tables.record({tables.text(p.name), tables.text(p.role), tables.texts(p.paths), tables.number(p.paths.size()),
+                       tables.small(p.shape.size()), p.shape.empty() ? tables.null() : tables.numbers(p.shape),
+                       tables.number(p.offset), tables.number(p.computeOffset), tables.small(p.init),
+                       tables.real(p.initA), tables.real(p.initB), tables.real(p.learningRate), tables.real(p.decay)}));
   if (!records.empty())
     recordBytes = tables.bytes(records.front());
   return tables.array(records);
@@ -99,19 +99,32 @@ llvm::Error moire::addPackage(llvm::Module &module, const PackageInfo &info) {
   int64_t parameterBytes = sizeof(moire_parameter), metricBytes = sizeof(moire_metric), metricCount = 0;
   llvm::Constant *parameters = parameterTable(tables, info, parameterBytes);
   llvm::Constant *metrics = metricTable(tables, info, metricCount, metricBytes);
-  llvm::SmallVector<llvm::Constant *> fields{
-      tables.small(MOIRE_ABI_VERSION), tables.small(sizeof(moire_package)),
-      tables.text(info.model),         tables.text("moirec " MOIRE_VERSION),
-      tables.text(info.spec),          tables.text(info.specHash),
-      tables.text("cpu"),              tables.text(info.features),
-      tables.text(info.trainJson),     tables.text(info.costJson),
-      tables.small(precisionOf(info.precision)), tables.small(0),
-      tables.number(info.batch),       tables.number(info.context),
-      tables.number(info.vocab),       tables.number(info.decodeContext),
-      tables.number(info.prefillTokens),
-      tables.number(info.parameterElements), tables.number(info.computeElements),
-      tables.number(writer.arenaBytes()), tables.number(info.stateBytes), tables.number(info.metricFloats),
-      tables.number(info.parameters.size()), parameters, tables.number(metricCount), metrics};
+  llvm::SmallVector<llvm::Constant *> fields{tables.small(MOIRE_ABI_VERSION),
+                                             tables.small(sizeof(moire_package)),
+                                             tables.text(info.model),
+                                             tables.text("moirec " MOIRE_VERSION),
+                                             tables.text(info.spec),
+                                             tables.text(info.specHash),
+                                             tables.text("cpu"),
+                                             tables.text(info.features),
+                                             tables.text(info.trainJson),
+                                             tables.text(info.costJson),
+                                             tables.small(precisionOf(info.precision)),
+                                             tables.small(0),
+                                             tables.number(info.batch),
+                                             tables.number(info.context),
+                                             tables.number(info.vocab),
+                                             tables.number(info.decodeContext),
+                                             tables.number(info.prefillTokens),
+                                             tables.number(info.parameterElements),
+                                             tables.number(info.computeElements),
+                                             tables.number(writer.arenaBytes()),
+                                             tables.number(info.stateBytes),
+                                             tables.number(info.metricFloats),
+                                             tables.number(info.parameters.size()),
+                                             parameters,
+                                             tables.number(metricCount),
+                                             metrics};
   for (llvm::Function *entry : *entries)
     fields.push_back(entry);
   llvm::Constant *package = tables.record(fields);
@@ -120,8 +133,8 @@ llvm::Error moire::addPackage(llvm::Module &module, const PackageInfo &info) {
     return llvm::createStringError("internal error: the tables do not have the layout of runtime/abi.h");
 
   llvm::IRBuilder<> b(module.getContext());
-  auto *function = llvm::Function::Create(llvm::FunctionType::get(b.getPtrTy(), false),
-                                          llvm::Function::ExternalLinkage, MOIRE_PACKAGE_SYMBOL, module);
+  auto *function = llvm::Function::Create(llvm::FunctionType::get(b.getPtrTy(), false), llvm::Function::ExternalLinkage,
+                                          MOIRE_PACKAGE_SYMBOL, module);
   b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "", function));
   b.CreateRet(tables.global(package));
   return llvm::Error::success();

@@ -13,10 +13,10 @@ include "mlir/Pass/PassBase.td"
 def NoteCostsPass : Pass<"moire-note-costs", "::mlir::ModuleOp"> {
   let summary = "Note on functions what a call of them costs";
   let description = [{
-    Sums the operations that the ops of each function of tensors say they take (CostedOpInterface), loops as often as they run.
-    A function that still has its objective gets `moire.forward_flops`, any other `moire.flops`: run once before and once
-    after differentiation, the pass leaves both on a training step. Expert parameters get `moire.active_elements`, the elements that
-    one token passes through. Nothing else changes.
+    Sums the operations that the ops of each function of tensors say they take (CostedOpInterface), loops as often
+    as they run. A function that still has its objective gets `moire.forward_flops`, any other `moire.flops`: run
+    once before and once after differentiation, the pass leaves both on a training step. Expert parameters get
+    `moire.active_elements`, the elements that one token passes through. Nothing else changes.
 
     Before:
     ```mlir
@@ -27,7 +27,8 @@ def NoteCostsPass : Pass<"moire-note-costs", "::mlir::ModuleOp"> {
     ```
     After:
     ```mlir
-    func.func @f(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> tensor<2x4xf32> attributes {moire.flops = 4.800000e+01 : f64} {
+    func.func @f(%x: tensor<2x3xf32>, %w: tensor<3x4xf32>) -> tensor<2x4xf32>
+        attributes {moire.flops = 4.800000e+01 : f64} {
     ```
   }];
 }
@@ -55,8 +56,9 @@ def VerifyLevelPass : Pass<"moire-verify-level", "::mlir::ModuleOp"> {
   let summary = "Check that a module has reached a level";
   let description = [{
     Closes a level by what may no longer occur in it. `tensor`: no blocks. `fused`: besides, no row ops outside of
-    `moire.rowwise`, only what has a form on buffers. `linalg`: no tensors outside of kernels' bodies, no `moire.rowwise`,
-    no allocation in public functions. `llvm`: the LLVM dialect and parameters only. Every offender is an error; nothing is changed.
+    `moire.rowwise`, only what has a form on buffers. `linalg`: no tensors outside of kernels' bodies, no
+    `moire.rowwise`, no allocation in public functions. `llvm`: the LLVM dialect and parameters only. Every offender
+    is an error; nothing is changed.
 
     Example:
     ```mlir

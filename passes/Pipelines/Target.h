@@ -34,8 +34,8 @@ struct TargetFeatures {
   std::string list() const;
 };
 
-/// `text` is `native` (what this processor has, by CPUID), a level (`baseline`, `avx2`, `avx512`, `avx512bf16`), or a comma-separated
-/// list of features. Fails on a name that is none of these.
+/// `text` is `native` (what this processor has, by CPUID), a level (`baseline`, `avx2`, `avx512`, `avx512bf16`), or a
+/// comma-separated list of features. Fails on a name that is none of these.
 llvm::Expected<TargetFeatures> parseFeatures(llvm::StringRef text);
 
 /// A code generator for x86-64 with these features. Fails when LLVM has no such target built in.

@@ -63,7 +63,8 @@ struct VerifyLevel final : moire::impl::VerifyLevelPassBase<VerifyLevel> {
 
   void runOnOperation() override {
     if (!llvm::is_contained({"tensor", "fused", "linalg", "llvm"}, level)) {
-      getOperation().emitError("there is no level `") << level << "` to close; there are tensor, fused, linalg and llvm";
+      getOperation().emitError("there is no level `")
+          << level << "` to close; there are tensor, fused, linalg and llvm";
       return signalPassFailure();
     }
     bool clean = true;

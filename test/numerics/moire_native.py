@@ -69,8 +69,8 @@ class Module:
         return json.loads(ctypes.string_at(ctypes.addressof(symbol)))
 
     def call(self, name, *arguments, states=()):
-        """Calls a function of tensors. `arguments` are its arguments in order, states left out; `states` are arrays that
-        are updated in place. Returns its results, states left out."""
+        """Calls a function of tensors. `arguments` are its arguments in order, states left out; `states` are arrays
+        that are updated in place. Returns its results, states left out."""
         given, kept = list(arguments), list(states)
         buffers, results = [], []
         for entry in self.signature(name):

@@ -51,7 +51,8 @@ class Program:
         return self.random.choice(fitting[-6:] if self.random.random() < 0.7 else fitting) if fitting else None
 
     def op(self, scope, steps):
-        kind = self.random.choice(["linear", "unary", "unary", "binary", "binary", "norm", "slice", "concat", "reshape"])
+        kinds = ["linear", "unary", "unary", "binary", "binary", "norm", "slice", "concat", "reshape"]
+        kind = self.random.choice(kinds)
         x = self.pick(scope)
         if kind == "binary":
             x, y = self.pick(scope), None
@@ -71,19 +72,20 @@ class Program:
             columns = self.random.choice([4, 8])
             w = self.argument((x[1][-1], columns))
             shape = x[1][:-1] + (columns,)
-            self.line(f"{out} = moire.linear {x[0]}, {w[0]} : ({self.type(x[1])}, {self.type(w[1])}) -> {self.type(shape)}")
+            types = f"({self.type(x[1])}, {self.type(w[1])}) -> {self.type(shape)}"
+            self.line(f"{out} = moire.linear {x[0]}, {w[0]} : {types}")
             steps.append(lambda e: e.__setitem__(out, e[x[0]] @ e[w[0]]))
         elif kind == "unary":
             which = self.random.choice(["neg", "relu", "sigmoid"])
             shape = x[1]
             self.line(f"{out} = moire.unary {which} {x[0]} : {self.type(shape)}")
-            f = {"neg": lambda v: -v, "relu": lambda v: np.maximum(v, 0), "sigmoid": lambda v: 1 / (1 + np.exp(-v))}[which]
+            f = {"neg": np.negative, "relu": lambda v: np.maximum(v, 0), "sigmoid": lambda v: 1 / (1 + np.exp(-v))}[which]
             steps.append(lambda e: e.__setitem__(out, f(e[x[0]])))
         elif kind == "norm":
             w = self.argument((x[1][-1],))
             shape = x[1]
-            self.line(f"{out}, {out}r = moire.rms_norm {x[0]}, {w[0]} eps 1.0e-1 : ({self.type(shape)}, {self.type(w[1])})"
-                      f" -> ({self.type(shape)}, {self.type(shape[:-1])})")
+            types = f"({self.type(shape)}, {self.type(w[1])}) -> ({self.type(shape)}, {self.type(shape[:-1])})"
+            self.line(f"{out}, {out}r = moire.rms_norm {x[0]}, {w[0]} eps 1.0e-1 : {types}")
             steps.append(lambda e: e.__setitem__(
                 out, e[x[0]] / np.sqrt((e[x[0]] ** 2).mean(-1, keepdims=True) + np.float32(0.1)) * e[w[0]]))
         elif kind == "slice":
@@ -173,7 +175,8 @@ class Program:
 
     def build(self):
         scope = [self.argument((6, 4)), self.argument((6, 8)), self.argument((12, 4))]
-        states = [self.argument(self.random.choice([(6, 4), (6, 8)]), state) for state in range(self.random.choice([0, 0, 1, 2]))]
+        states = [self.argument(self.random.choice([(6, 4), (6, 8)]), state)
+                  for state in range(self.random.choice([0, 0, 1, 2]))]
         scope += states
         steps = []
         self.repeat(scope, steps, 0) if self.random.random() < 0.3 else None
@@ -181,13 +184,14 @@ class Program:
             self.step(scope, steps, 0)
         results = [self.random.choice(scope[3:]) for _ in range(self.random.choice([1, 2, 3, 4]))]
         updated = [self.pick(scope, shape) for _, shape in states]
-        inputs = ", ".join(f"{n} : {self.type(s)}".replace(" :", ":") + (f" {{moire.state = {k} : i64}}" if k is not None else "")
+        inputs = ", ".join(f"{n}: {self.type(s)}" + (f" {{moire.state = {k} : i64}}" if k is not None else "")
                            for n, s, k in self.arguments)
         outputs = [self.type(s) for _, s in results] + [self.type(s) + f" {{moire.state = {k} : i64}}"
                                                          for k, (_, s) in enumerate(updated)]
         everything = results + updated
         text = [f"func.func @f({inputs}) -> ({', '.join(outputs)}) {{"] + self.lines
-        text.append(f"  return {', '.join(n for n, _ in everything)} : {', '.join(self.type(s) for _, s in everything)}\n}}")
+        names, types = (", ".join(part) for part in zip(*((n, self.type(s)) for n, s in everything)))
+        text.append(f"  return {names} : {types}\n}}")
         return "\n".join(text), steps, results, updated
 
 

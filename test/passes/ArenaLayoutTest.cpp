@@ -33,7 +33,7 @@ TEST(ArenaLayout, RandomLifetimesNeverConflict) {
 TEST(ArenaLayout, NestedLifetimesReachTheLowerBound) {
   llvm::SmallVector<Lifetime> buffers;
   for (int64_t layer = 0; layer < 40; ++layer) {
-    buffers.push_back({layer * 3, 240 - layer * 3, 64 * (1 + layer % 7)}); // kept for the reverse pass
+    buffers.push_back({layer * 3, 240 - layer * 3, 64 * (1 + layer % 7)});   // kept for the reverse pass
     buffers.push_back({layer * 3 + 1, layer * 3 + 2, 64 * (2 + layer % 5)}); // scratch of the forward pass
   }
   EXPECT_EQ(layOutArena(buffers, /*reuse=*/true), peakMoment(buffers).second);

@@ -68,9 +68,8 @@ static bool mayShare(Operation *op, unsigned result, unsigned number) {
   if (!rowwise || !isPointwise(rowwise))
     return false;
   AffineMap map = cast<AffineMapAttr>(rowwise.getMaps()[number]).getValue();
-  return map.isIdentity() &&
-         cast<ShapedType>(op->getOperand(number).getType()).getShape() ==
-             cast<ShapedType>(op->getResult(result).getType()).getShape();
+  return map.isIdentity() && cast<ShapedType>(op->getOperand(number).getType()).getShape() ==
+                                 cast<ShapedType>(op->getResult(result).getType()).getShape();
 }
 
 bool moire::canReplace(Value old, Value fresh) {

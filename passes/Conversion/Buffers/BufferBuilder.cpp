@@ -98,9 +98,9 @@ Value BufferBuilder::memref(Location loc, const Place &place) {
   SmallVector<OpFoldResult> strideValues = getAsIndexOpFoldResult(builder.getContext(), strides);
   MemRefType type = MemRefType::get(place.shape, place.root->element);
   if (!identity)
-    type = MemRefType::get(place.shape, place.root->element,
-                           StridedLayoutAttr::get(builder.getContext(),
-                                                  fixed ? place.offset : ShapedType::kDynamic, strides));
+    type = MemRefType::get(
+        place.shape, place.root->element,
+        StridedLayoutAttr::get(builder.getContext(), fixed ? place.offset : ShapedType::kDynamic, strides));
   OpFoldResult offset = fixed ? OpFoldResult(builder.getIndexAttr(place.offset)) : OpFoldResult(offsetOf(loc, place));
   return memref::ReinterpretCastOp::create(builder, loc, type, root, offset, sizeValues, strideValues);
 }
@@ -162,7 +162,7 @@ void BufferBuilder::copy(Location loc, const Place &from, const Place &to, Strin
                                    ArrayRef<bool>{false}, source, target);
   OpBuilder::InsertionGuard guard(builder);
   Block *body = builder.createBlock(&rowwise.getBody());
-  Value line = body->addArgument(
-      RankedTensorType::get(ArrayRef<int64_t>(from.shape).take_back(row), from.root->element), loc);
+  Value line =
+      body->addArgument(RankedTensorType::get(ArrayRef<int64_t>(from.shape).take_back(row), from.root->element), loc);
   YieldOp::create(builder, loc, line);
 }

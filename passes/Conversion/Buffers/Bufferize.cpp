@@ -169,8 +169,8 @@ void FunctionBufferizer::emitRowwise(RowwiseOp op) {
 
 void FunctionBufferizer::emitFill(FillOp op) {
   Type element = typeOf(op.getY()).getElementType();
-  Value value = arith::ConstantOp::create(b->builder, op.getLoc(),
-                                          FloatAttr::get(element, op.getValue().convertToDouble()));
+  Value value =
+      arith::ConstantOp::create(b->builder, op.getLoc(), FloatAttr::get(element, op.getValue().convertToDouble()));
   linalg::FillOp::create(b->builder, op.getLoc(), value, b->denseResult(cast<OpResult>(op.getY())));
 }
 
@@ -272,7 +272,8 @@ struct Bufferize final : moire::impl::BufferizePassBase<Bufferize> {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
       FunctionType type = function.getFunctionType();
       auto isTensor = [](Type type) { return isa<RankedTensorType>(type); };
-      if (function.isExternal() || !llvm::any_of(llvm::concat<const Type>(type.getInputs(), type.getResults()), isTensor))
+      if (function.isExternal() ||
+          !llvm::any_of(llvm::concat<const Type>(type.getInputs(), type.getResults()), isTensor))
         continue;
       for (Type each : llvm::concat<const Type>(type.getInputs(), type.getResults()))
         if (auto tensor = dyn_cast<RankedTensorType>(each); !tensor || !tensor.hasStaticShape()) {

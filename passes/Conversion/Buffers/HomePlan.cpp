@@ -48,8 +48,8 @@ bool HomePlan::request(Value value, const Place &place, Block *block) {
   return true;
 }
 
-/// A decoding state is updated in place: either its one reader computes the new value over the old, or a loop does so row by
-/// row. Otherwise the new value gets a buffer and is copied at the end.
+/// A decoding state is updated in place: either its one reader computes the new value over the old, or a loop does so
+/// row by row. Otherwise the new value gets a buffer and is copied at the end.
 void HomePlan::planState(BlockArgument state, Value value, const Place &place) {
   auto result = dyn_cast<OpResult>(value);
   if (!result || homes.contains(value))

@@ -152,7 +152,8 @@ void HomePlan::planStack(RepeatOp op, unsigned stack, LoopPlan &plan) {
     sharedBases[value] = kept.whole;
 }
 
-/// A stacked slice costs a copy; keeping all of what it is a slice of costs none. Worth it when most of it is kept anyway.
+/// A stacked slice costs a copy; keeping all of what it is a slice of costs none. Worth it when most of it is kept
+/// anyway.
 bool HomePlan::planSharedBase(RepeatOp op, unsigned stack, LoopPlan &plan) {
   SmallVector<Operation *> views;
   auto baseOf = [](Value value, SmallVectorImpl<Operation *> *chain) {
@@ -177,8 +178,8 @@ bool HomePlan::planSharedBase(RepeatOp op, unsigned stack, LoopPlan &plan) {
         kept += elementCount(shapeOf(stackedValue(op, other)));
     if (2 * kept < elementCount(shapeOf(base)) || homes.contains(base))
       return false;
-    all = Place::whole(
-        newRoot(op.getLoc(), elementOf(base), withLeading(op.getCount(), shapeOf(base)), op->getBlock()));
+    all =
+        Place::whole(newRoot(op.getLoc(), elementOf(base), withLeading(op.getCount(), shapeOf(base)), op->getBlock()));
   }
   Place whole = all;
   for (Operation *view : llvm::reverse(views)) {

@@ -13,7 +13,8 @@
 namespace moire {
 
 /// Marks (`llvm.noalias`) every argument of a launched kernel that, at each launch, shares no byte with another one in
-/// a way that a write could show, and no other. Expects planned memory: bytes are told apart by their offset in the arena.
+/// a way that a write could show, and no other. Expects planned memory: bytes are told apart by their offset in the
+/// arena.
 void markDistinctBuffers(mlir::ModuleOp module);
 
 } // namespace moire

@@ -102,8 +102,8 @@ static LogicalResult emitStatefulScan(StatefulScanOp op, BufferBuilder &b) {
 
 static LogicalResult emitScanGrad(SelectiveScanGradOp op, BufferBuilder &b) {
   RankedTensorType u = typeOf(op.getU());
-  int64_t workspace = moire_scan_backward_workspace(u.getDimSize(0), u.getDimSize(1), u.getDimSize(2),
-                                                    typeOf(op.getA()).getDimSize(1));
+  int64_t workspace =
+      moire_scan_backward_workspace(u.getDimSize(0), u.getDimSize(1), u.getDimSize(2), typeOf(op.getA()).getDimSize(1));
   Place scratch = b.scratch(op.getLoc(), typeOf(op.getDt()).getElementType(), workspace);
   CallBuilder call;
   beginScan(call, op, b);

@@ -20,8 +20,8 @@ static FailureOr<std::string> versionOf(Operation *op, StringRef kernel, Value a
                                         ArrayRef<StringRef> versions) {
   std::string suffix = nameOf(typeOf(a).getElementType()) + "_" + nameOf(typeOf(c).getElementType());
   if (typeOf(a).getElementType() != typeOf(b).getElementType() || !llvm::is_contained(versions, suffix)) {
-    InFlightDiagnostic diag = op->emitOpError("has no kernel for factors ") << typeOf(a).getElementType() << " and "
-                                                                            << typeOf(b).getElementType();
+    InFlightDiagnostic diag = op->emitOpError("has no kernel for factors ")
+                              << typeOf(a).getElementType() << " and " << typeOf(b).getElementType();
     diag << " with a result of " << typeOf(c).getElementType();
     return failure();
   }
@@ -41,9 +41,9 @@ static void addBias(LinearOp op, BufferBuilder &b) {
   AffineMap each = AffineMap::getMultiDimIdentityMap(domain.size(), context);
   AffineMap same = AffineMap::get(domain.size(), 0, context);
   Value sum = b.memref(op.getLoc(), place), bias = b.dense(op.getBias());
-  auto kernel = RowwiseOp::create(b.builder, op.getLoc(), TypeRange(), domain,
-                                  b.builder.getAffineMapArrayAttr({each, same}), ArrayRef<bool>{false},
-                                  ValueRange{sum, bias}, sum);
+  auto kernel =
+      RowwiseOp::create(b.builder, op.getLoc(), TypeRange(), domain, b.builder.getAffineMapArrayAttr({each, same}),
+                        ArrayRef<bool>{false}, ValueRange{sum, bias}, sum);
   OpBuilder::InsertionGuard guard(b.builder);
   Block *body = b.builder.createBlock(&kernel.getBody());
   auto row = RankedTensorType::get(y.getShape().take_back(), y.getElementType());

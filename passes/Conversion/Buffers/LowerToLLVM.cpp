@@ -57,7 +57,8 @@ Value pointerTo(ConversionPatternRewriter &rewriter, Location loc, const LLVMTyp
 struct CallKernel final : ConvertOpToLLVMPattern<KernelCallOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
 
-  LogicalResult matchAndRewrite(KernelCallOp op, OpAdaptor adaptor, ConversionPatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(KernelCallOp op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     Type pointer = LLVM::LLVMPointerType::get(getContext()), wide = rewriter.getI64Type();
     SmallVector<Value> arguments;
@@ -68,8 +69,8 @@ struct CallKernel final : ConvertOpToLLVMPattern<KernelCallOp> {
     for (char letter : op.getSignature()) {
       switch (letter) {
       case 'b':
-        arguments.push_back(pointerTo(rewriter, loc, *getTypeConverter(), op.getBuffers()[buffer],
-                                      adaptor.getBuffers()[buffer]));
+        arguments.push_back(
+            pointerTo(rewriter, loc, *getTypeConverter(), op.getBuffers()[buffer], adaptor.getBuffers()[buffer]));
         ++buffer;
         break;
       case '0':
@@ -123,16 +124,16 @@ struct LaunchKernel final : ConvertOpToLLVMPattern<LaunchOp> {
     }
     Value context = contextOf(op, pointers.size(), rewriter);
     for (auto [index, value] : llvm::enumerate(pointers)) {
-      Value slot = LLVM::GEPOp::create(rewriter, loc, pointer, pointer, context, ArrayRef<LLVM::GEPArg>{int32_t(index)});
+      Value slot =
+          LLVM::GEPOp::create(rewriter, loc, pointer, pointer, context, ArrayRef<LLVM::GEPArg>{int32_t(index)});
       LLVM::StoreOp::create(rewriter, loc, value, slot);
     }
-    FailureOr<LLVM::LLVMFuncOp> loop =
-        declare(rewriter, op, "moire_parallel_for", {wide, wide, pointer, pointer});
+    FailureOr<LLVM::LLVMFuncOp> loop = declare(rewriter, op, "moire_parallel_for", {wide, wide, pointer, pointer});
     if (failed(loop))
       return failure();
     Value body = LLVM::AddressOfOp::create(rewriter, loc, rangeFunction(op, pointers.size(), rewriter));
-    rewriter.replaceOpWithNewOp<LLVM::CallOp>(
-        op, *loop, ValueRange{number(op.getCount()), number(op.getGrain()), body, context});
+    rewriter.replaceOpWithNewOp<LLVM::CallOp>(op, *loop,
+                                              ValueRange{number(op.getCount()), number(op.getGrain()), body, context});
     return success();
   }
 
@@ -165,8 +166,8 @@ private:
     rewriter.setInsertionPointToStart(entry);
     SmallVector<Value> arguments{entry->getArgument(0), entry->getArgument(1)};
     for (int32_t index = 0; index < count; ++index) {
-      Value slot = LLVM::GEPOp::create(rewriter, loc, pointer, pointer, entry->getArgument(2),
-                                       ArrayRef<LLVM::GEPArg>{index});
+      Value slot =
+          LLVM::GEPOp::create(rewriter, loc, pointer, pointer, entry->getArgument(2), ArrayRef<LLVM::GEPArg>{index});
       arguments.push_back(LLVM::LoadOp::create(rewriter, loc, pointer, slot));
     }
     LLVM::CallOp::create(rewriter, loc, TypeRange(), op.getKernel(), arguments);

@@ -3,7 +3,8 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Finds the lifetimes of local buffers, lets ArenaLayout choose offsets, and rewrites allocations to views of the arena.
+// Finds the lifetimes of local buffers, lets ArenaLayout choose offsets, and rewrites allocations to views of the
+// arena.
 //===----------------------------------------------------------------------===//
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
