@@ -69,3 +69,29 @@ func.func @swapped(%a: tensor<4xf32> {moire.state = 0 : i64}, %b: tensor<4xf32> 
 func.func @unchanged(%a: tensor<4xf32> {moire.state = 0 : i64}) -> (tensor<4xf32> {moire.state = 0 : i64}) {
   return %a : tensor<4xf32>
 }
+
+// -----
+
+// Loops within loops: the inner one takes the rows of the outer one's row.
+// REMARK-NOT: a cache is extended
+// CHECK-LABEL: func.func @nested
+// CHECK-SAME: %[[K:[a-z0-9]+]]: memref<2x3x8x2x4xf32> {moire.state = 0 : i64}
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: %[[ROW:.*]] = memref.reinterpret_cast %[[K]] to offset: [%{{.*}}], sizes: [8, 2, 4]
+// CHECK: moire.kernel_call "moire_attention_cached_f32" {{.*}}%[[ROW]], {{.*}} at
+// CHECK-NOT: {{^ *}}memref.copy
+// CHECK: }
+func.func @nested(%q: tensor<1x1x2x4xf32>, %p: tensor<i32>, %k: tensor<2x3x8x2x4xf32> {moire.state = 0 : i64}, %v: tensor<2x3x8x2x4xf32> {moire.state = 1 : i64})
+    -> (tensor<2x3x8x2x4xf32> {moire.state = 0 : i64}, tensor<2x3x8x2x4xf32> {moire.state = 1 : i64}) {
+  %r:2 = moire.repeat 2 slices(%ko = %k : tensor<2x3x8x2x4xf32>, %vo = %v : tensor<2x3x8x2x4xf32>) -> (tensor<2x3x8x2x4xf32>, tensor<2x3x8x2x4xf32>) {
+    %i:2 = moire.repeat 3 slices(%kc = %ko : tensor<3x8x2x4xf32>, %vc = %vo : tensor<3x8x2x4xf32>) -> (tensor<3x8x2x4xf32>, tensor<3x8x2x4xf32>) {
+      %y, %kn, %vn = moire.cached_attention %q, %q, %q, %kc, %vc at %p scale 0.5
+        : (tensor<1x1x2x4xf32>, tensor<1x1x2x4xf32>, tensor<1x1x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>, tensor<i32>)
+        -> (tensor<1x1x2x4xf32>, tensor<8x2x4xf32>, tensor<8x2x4xf32>)
+      moire.yield %kn, %vn : tensor<8x2x4xf32>, tensor<8x2x4xf32>
+    }
+    moire.yield %i#0, %i#1 : tensor<3x8x2x4xf32>, tensor<3x8x2x4xf32>
+  }
+  return %r#0, %r#1 : tensor<2x3x8x2x4xf32>, tensor<2x3x8x2x4xf32>
+}

@@ -77,7 +77,7 @@ private:
   llvm::DenseMap<mlir::Operation *, LoopPlan> loops;
   /// Where the copies of all iterations lie, of values whose slices are stacked: the slices need no copies then.
   llvm::DenseMap<mlir::Value, Place> sharedBases;
-  /// The state argument whose memory a stacked result takes.
+  /// The state, an argument of the function or of a loop around, whose memory a stacked result takes.
   llvm::DenseMap<mlir::Value, mlir::BlockArgument> replaced;
   std::deque<Root> roots;
 };

@@ -134,9 +134,7 @@ void HomePlan::planStack(RepeatOp op, unsigned stack, LoopPlan &plan) {
       return;
     }
     auto number = llvm::find(op.getSlices(), Value(state->second)) - op.getSlices().begin();
-    if (canReplace(op.getSliceArgs()[number], value) && !homes.contains(value) &&
-        canWriteTo(cast<OpResult>(value), kept.row))
-      homes[value] = kept.row;
+    planState(op.getSliceArgs()[number], value, kept.row);
     return;
   }
   for (unsigned other = 0; other < op.getNumStacked(); ++other)
