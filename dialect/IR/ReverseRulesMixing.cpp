@@ -23,8 +23,8 @@ LogicalResult LinearOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
                                               /*transpose=*/!getTranspose()));
   if (scope.wanted(getW())) {
     Value rows = getTranspose() ? dy : getX(), columns = getTranspose() ? getX() : dy;
-    scope.accumulate(getW(), LinearGradWeightOp::create(builder, getLoc(), fullTensor(tensorType(getW())), rows,
-                                                        columns));
+    scope.accumulate(getW(),
+                     LinearGradWeightOp::create(builder, getLoc(), fullTensor(tensorType(getW())), rows, columns));
   }
   return success();
 }
@@ -62,8 +62,8 @@ LogicalResult CausalAttentionOp::buildReverse(OpBuilder &builder, ReverseScope &
   if (failed(refuseCotangent(scope, getOperation()->getResult(1), "lse")))
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
-  auto grad = CausalAttentionGradOp::create(builder, getLoc(), getQ().getType(), getK().getType(), getV().getType(),
-                                            dy, getQ(), getK(), getV(), getY(), getLse(), getScale());
+  auto grad = CausalAttentionGradOp::create(builder, getLoc(), getQ().getType(), getK().getType(), getV().getType(), dy,
+                                            getQ(), getK(), getV(), getY(), getLse(), getScale());
   for (auto [operand, gradient] : llvm::zip_equal(getOperands(), grad.getResults()))
     if (scope.wanted(operand))
       scope.accumulate(operand, gradient);

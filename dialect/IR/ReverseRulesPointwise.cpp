@@ -86,8 +86,7 @@ LogicalResult ReduceLeadingOp::buildReverse(OpBuilder &builder, ReverseScope &sc
 }
 
 LogicalResult ReshapeOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
-  scope.accumulate(getX(),
-                   reshapeTo(builder, getLoc(), scope.cotangent(getY()), tensorType(getX()).getShape()));
+  scope.accumulate(getX(), reshapeTo(builder, getLoc(), scope.cotangent(getY()), tensorType(getX()).getShape()));
   return success();
 }
 
@@ -102,8 +101,8 @@ LogicalResult ConcatOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   for (Value x : getXs()) {
     RankedTensorType type = tensorType(x);
     if (scope.wanted(x))
-      scope.accumulate(x, SliceOp::create(builder, getLoc(), type.clone(tensorType(dy).getElementType()), dy,
-                                          getDim(), offset));
+      scope.accumulate(
+          x, SliceOp::create(builder, getLoc(), type.clone(tensorType(dy).getElementType()), dy, getDim(), offset));
     offset += type.getDimSize(getDim());
   }
   return success();

@@ -15,8 +15,8 @@ LogicalResult RmsNormOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   if (failed(refuseCotangent(scope, getOperation()->getResult(1), "rstd")))
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
-  auto grad = RmsNormGradOp::create(builder, getLoc(), getX().getType(), getWeight().getType(), dy, getX(),
-                                    getWeight(), getRstd());
+  auto grad = RmsNormGradOp::create(builder, getLoc(), getX().getType(), getWeight().getType(), dy, getX(), getWeight(),
+                                    getRstd());
   if (scope.wanted(getX()))
     scope.accumulate(getX(), grad.getDx());
   if (scope.wanted(getWeight()))
@@ -29,8 +29,8 @@ LogicalResult LayerNormOp::buildReverse(OpBuilder &builder, ReverseScope &scope)
       failed(refuseCotangent(scope, getOperation()->getResult(2), "rstd")))
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
-  auto grad = LayerNormGradOp::create(builder, getLoc(), getX().getType(), getWeight().getType(),
-                                      getBias().getType(), dy, getX(), getWeight(), getMean(), getRstd());
+  auto grad = LayerNormGradOp::create(builder, getLoc(), getX().getType(), getWeight().getType(), getBias().getType(),
+                                      dy, getX(), getWeight(), getMean(), getRstd());
   if (scope.wanted(getX()))
     scope.accumulate(getX(), grad.getDx());
   if (scope.wanted(getWeight()))
@@ -42,8 +42,8 @@ LogicalResult LayerNormOp::buildReverse(OpBuilder &builder, ReverseScope &scope)
 
 LogicalResult LookupOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   Value dy = scope.cotangent(getY());
-  scope.accumulate(getTable(), LookupGradOp::create(builder, getLoc(), fullTensor(tensorType(getTable())), getIndex(),
-                                                    dy));
+  scope.accumulate(getTable(),
+                   LookupGradOp::create(builder, getLoc(), fullTensor(tensorType(getTable())), getIndex(), dy));
   return success();
 }
 
@@ -56,17 +56,15 @@ LogicalResult RopeOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
 }
 
 LogicalResult SoftmaxOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
-  scope.accumulate(getX(),
-                   SoftmaxGradOp::create(builder, getLoc(), getX().getType(), getY(), scope.cotangent(getY())));
+  scope.accumulate(getX(), SoftmaxGradOp::create(builder, getLoc(), getX().getType(), getY(), scope.cotangent(getY())));
   return success();
 }
 
 LogicalResult CrossEntropyOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   if (failed(refuseCotangent(scope, getOperation()->getResult(1), "lse")))
     return failure();
-  scope.accumulate(getLogits(),
-                   CrossEntropyGradOp::create(builder, getLoc(), getLogits().getType(), getLogits(), getTargets(),
-                                              getLse(), scope.cotangent(getNll())));
+  scope.accumulate(getLogits(), CrossEntropyGradOp::create(builder, getLoc(), getLogits().getType(), getLogits(),
+                                                           getTargets(), getLse(), scope.cotangent(getNll())));
   return success();
 }
 

@@ -8,11 +8,11 @@
 #include "dialect/IR/MoireOps.h"
 #include "kernels/include/Kernels.h"
 #include "kernels/reference/Element.h"
-#include "passes/Analysis/ParameterLayout.h"
-#include "test/numerics/evaluator/Compiled.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
+#include "passes/Analysis/ParameterLayout.h"
+#include "test/numerics/evaluator/Compiled.h"
 
 #include <cmath>
 #include <cstring>
@@ -208,9 +208,14 @@ TEST(Optimizer, RefreshesCopies) {
   for (const char *features : {"native", "baseline"}) {
     Optimizer<float> optimizer(features);
     // Ties to even both ways, the largest numbers, what rounds to infinity, and what is none.
-    float special[] = {1.00390625f,       1.01171875f, std::numeric_limits<float>::max(),
-                       -0.0f,             1e-40f,      std::numeric_limits<float>::infinity(),
-                       std::nanf("0x1"),  3.0e38f};
+    float special[] = {1.00390625f,
+                       1.01171875f,
+                       std::numeric_limits<float>::max(),
+                       -0.0f,
+                       1e-40f,
+                       std::numeric_limits<float>::infinity(),
+                       std::nanf("0x1"),
+                       3.0e38f};
     std::copy(std::begin(special), std::end(special), optimizer.params.begin() + 3);
     EXPECT_EQ(optimizer.code->callRaw("refresh", {optimizer.params.data(), optimizer.compute.data()}), 0);
     optimizer.compute[9] = 0x7fc0; // which NaN it is does not matter

@@ -6,9 +6,9 @@
 // Finds the functions with an objective, has their bodies reversed, and makes gradients their results.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/ReverseRules.h"
+#include "mlir/IR/Remarks.h"
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Autodiff/ReverseBlock.h"
-#include "mlir/IR/Remarks.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -66,8 +66,8 @@ private:
         continue;
       auto type = dyn_cast<RankedTensorType>(argument.getType());
       if (!type || !isa<FloatType>(type.getElementType()))
-        return function.emitError("argument ") << number << " has no gradient: expected a tensor of floats, got "
-                                               << argument.getType();
+        return function.emitError("argument ")
+               << number << " has no gradient: expected a tensor of floats, got " << argument.getType();
       if (!parameter) {
         gradients.push_back({{argument},
                              fullTensor(type),

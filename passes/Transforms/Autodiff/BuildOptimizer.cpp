@@ -5,9 +5,9 @@
 //
 // The entry points @optimizer_step, @accumulate and @refresh, which launch the kernels of OptimizerKernels.h.
 //===----------------------------------------------------------------------===//
+#include "mlir/IR/Remarks.h"
 #include "passes/Transforms/Autodiff/OptimizerKernels.h"
 #include "passes/Transforms/Autodiff/Passes.h"
-#include "mlir/IR/Remarks.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;

@@ -7,9 +7,9 @@
 // the gathered rows. Both work on forward and reverse code alike.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/TypeUtils.h"
-#include "passes/Transforms/Autodiff/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Transforms/Autodiff/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -55,9 +55,8 @@ void fuseRoute(IRRewriter &rewriter, RouteOp route) {
   rewriter.setInsertionPoint(route);
   Location loc = rewriter.getFusedLoc({route.getLoc(), dispatch.getLoc()});
   RankedTensorType logits = route.getLogits().getType();
-  SmallVector<Type> types{route.getProbs().getType(),      route.getWeights().getType(),
-                          route.getChosen().getType(),     dispatch.getOffsets().getType(),
-                          dispatch.getRows().getType(),    dispatch.getSlots().getType(),
+  SmallVector<Type> types{route.getProbs().getType(),       route.getWeights().getType(), route.getChosen().getType(),
+                          dispatch.getOffsets().getType(),  dispatch.getRows().getType(), dispatch.getSlots().getType(),
                           dispatch.getPosition().getType(), logits.clone({experts})};
   auto fused = FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getGate(), route.getRenormalize());
   ResultRange results = fused.getResults();

@@ -84,10 +84,10 @@ void Kernels::writeTasks(const ParameterLayout &layout) {
   OpBuilder builder(module.getContext());
   taskType = MemRefType::get({tasks, 3}, builder.getI64Type());
   factorType = MemRefType::get({tasks, 2}, builder.getF64Type());
-  addGlobal(taskTable, DenseElementsAttr::get(RankedTensorType::get({tasks, 3}, builder.getI64Type()),
-                                              ArrayRef<int64_t>(places)));
-  addGlobal(factorTable, DenseElementsAttr::get(RankedTensorType::get({tasks, 2}, builder.getF64Type()),
-                                                ArrayRef<double>(factors)));
+  addGlobal(taskTable,
+            DenseElementsAttr::get(RankedTensorType::get({tasks, 3}, builder.getI64Type()), ArrayRef<int64_t>(places)));
+  addGlobal(factorTable,
+            DenseElementsAttr::get(RankedTensorType::get({tasks, 2}, builder.getF64Type()), ArrayRef<double>(factors)));
 }
 
 void Kernels::addGlobal(StringRef name, DenseElementsAttr value) {

@@ -9,9 +9,9 @@
 #ifndef MOIRE_PASSES_TRANSFORMS_AUTODIFF_OPTIMIZERKERNELS_H
 #define MOIRE_PASSES_TRANSFORMS_AUTODIFF_OPTIMIZERKERNELS_H
 
-#include "passes/Analysis/ParameterLayout.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/Analysis/ParameterLayout.h"
 
 namespace moire::optimizer {
 
@@ -21,9 +21,9 @@ enum Coefficient : int64_t {
   Beta1,
   Rest1, ///< 1 - beta1
   Beta2,
-  Rest2,    ///< 1 - beta2
-  Unbias1,  ///< 1 / (1 - beta1^step)
-  Unbias2,  ///< 1 / (1 - beta2^step)
+  Rest2,   ///< 1 - beta2
+  Unbias1, ///< 1 / (1 - beta1^step)
+  Unbias2, ///< 1 / (1 - beta2^step)
   Epsilon,
   Rate,  ///< learning rate before the parameter's factor
   Decay, ///< weight decay before the parameter's factor

@@ -46,7 +46,7 @@ def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"recomputePointwise", "recompute-pointwise", "bool", /*default=*/"true",
-           "Compute cheap values (row ops, convolutions, reshapes, gathers) again in reverse loops instead of stacking them">,
+           "Compute cheap values (row ops, convolutions, reshapes, gathers) again in reverse loops, not stack them">,
     Option<"recomputeContraction", "recompute-contraction", "int64_t", /*default=*/"32",
            "Compute products again that sum at most this many terms per element; 0 for none">
   ];
@@ -87,15 +87,15 @@ def BuildOptimizerPass : Pass<"moire-build-optimizer", "::mlir::ModuleOp"> {
     launch. Every argument says in `moire.abi` which memory it is; f64 packages have f64 for f32.
 
     - `@optimizer_step(params, grads, moment1, moment2: memref<Nxf32>, [compute: memref<Cxbf16>,] adamw: memref<7xf64>,
-      step: memref<1xi64>, grad_norm: memref<1xf64>) -> i32`. `adamw` and `step` are the seven doubles and the integer of
-      `moire_adamw`, in order. Returns 0, or 1 when the norm is not finite and nothing was updated.
+      step: memref<1xi64>, grad_norm: memref<1xf64>) -> i32`. `adamw` and `step` are the seven doubles and the
+      integer of `moire_adamw`, in order. Returns 0, or 1 when the norm is not finite and nothing was updated.
     - `@accumulate(accumulator, grads: memref<Nxf32>) -> i32`.
     - `@refresh([params: memref<Nxf32>, compute: memref<Cxbf16>]) -> i32`; without bf16 copies it has no arguments.
 
     The buffers are cut into tasks of at most 16384 elements, each inside one parameter; a constant table holds offset,
     length, offset of the bf16 copy (or -1) and the factors of rate and decay. The norm is one f64 sum of squares
-    per task, added in order. Decoupled AdamW, `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`,
-    writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
+    per task, added in order. Decoupled AdamW,
+    `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`, writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
     moire-plan-memory to place. A module without parameters is left alone.
 
     Before:
@@ -110,7 +110,8 @@ def BuildOptimizerPass : Pass<"moire-build-optimizer", "::mlir::ModuleOp"> {
         scf.for %i = %c0 to %full step %c16 {
           %a = vector.load %acc[%at] : memref<32xf32>, vector<16xf32>
           ...
-    func.func @accumulate(%acc: memref<32xf32> {moire.abi = "accumulator"}, %grads: memref<32xf32> {moire.abi = "grads"}) -> i32 {
+    func.func @accumulate(%acc: memref<32xf32> {moire.abi = "accumulator"},
+                          %grads: memref<32xf32> {moire.abi = "grads"}) -> i32 {
       moire.launch @moire_accumulate count 1 grain 1(%acc, %grads : memref<32xf32>, memref<32xf32>)
     ```
   }];

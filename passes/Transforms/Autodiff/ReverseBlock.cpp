@@ -16,8 +16,7 @@ LogicalResult ReverseBlock::run(Block &block) {
   SmallVector<Operation *> ops = llvm::map_to_vector(block, [](Operation &op) { return &op; });
   for (Operation *op : llvm::reverse(ops)) {
     SmallVector<Value> results(op->getResults());
-    bool reached =
-        llvm::any_of(results, [&](Value result) { return wanted(result) && cotangents.contains(result); });
+    bool reached = llvm::any_of(results, [&](Value result) { return wanted(result) && cotangents.contains(result); });
     if (reached && failed(reverseOp(op)))
       return failure();
     for (Value result : results)

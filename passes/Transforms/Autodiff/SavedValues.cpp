@@ -10,9 +10,9 @@
 #include "passes/Transforms/Autodiff/SavedValues.h"
 
 #include "dialect/IR/ReverseRules.h"
-#include "passes/Transforms/Autodiff/MinimumCut.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Transforms/Autodiff/MinimumCut.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -47,8 +47,7 @@ bool isCheap(Operation *op, Recompute recompute) {
 /// Decides and rewrites for one pair of loops.
 class SavedValues {
 public:
-  SavedValues(RepeatOp forward, Block &block, SmallVector<Value> &slices, Activity &activity,
-              Recompute recompute)
+  SavedValues(RepeatOp forward, Block &block, SmallVector<Value> &slices, Activity &activity, Recompute recompute)
       : forward(forward), block(block), slices(slices), activity(activity), recompute(recompute) {}
 
   RepeatOp run() {
@@ -135,7 +134,8 @@ private:
     return mapping.lookup(value);
   }
 
-  /// Lets the reverse body read the slice `value` of `stack`; a null stack is one that the forward loop has yet to make.
+  /// Lets the reverse body read the slice `value` of `stack`; a null stack is one that the forward loop has yet to
+  /// make.
   Value addSlice(Value value, Value stack) {
     if (!stack)
       stacks.push_back({value, static_cast<unsigned>(slices.size())});

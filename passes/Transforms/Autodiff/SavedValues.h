@@ -22,8 +22,8 @@ struct Recompute {
 /// Rewrites `block`, the complete body of the reverse loop of `forward`, so that it reads nothing of the forward body.
 /// Appends the stacked values that it reads instead to `slices`, and their slices to the arguments of the block.
 /// Constants are always computed again. Returns the forward loop, which may be a new one.
-RepeatOp makeAvailable(RepeatOp forward, mlir::Block &block, llvm::SmallVector<mlir::Value> &slices,
-                       Activity &activity, Recompute recompute);
+RepeatOp makeAvailable(RepeatOp forward, mlir::Block &block, llvm::SmallVector<mlir::Value> &slices, Activity &activity,
+                       Recompute recompute);
 
 } // namespace moire
 

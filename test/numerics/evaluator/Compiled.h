@@ -9,8 +9,8 @@
 #ifndef MOIRE_TEST_NUMERICS_EVALUATOR_COMPILED_H
 #define MOIRE_TEST_NUMERICS_EVALUATOR_COMPILED_H
 
-#include "test/numerics/evaluator/Frame.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "test/numerics/evaluator/Frame.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
 

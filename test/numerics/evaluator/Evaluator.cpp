@@ -90,8 +90,7 @@ LogicalResult evaluateRowwise(RowwiseOp op, Frame &frame) {
     }
     if (failed(evaluateBlock(body, frame)))
       return failure();
-    for (auto [result, value, summed] :
-         llvm::zip_equal(results, body.getTerminator()->getOperands(), op.getSummed())) {
+    for (auto [result, value, summed] : llvm::zip_equal(results, body.getTerminator()->getOperands(), op.getSummed())) {
       const Tensor &row = frame.get(value);
       if (!summed) {
         result.setSlice(number, row);

@@ -9,8 +9,8 @@
 #ifndef MOIRE_TEST_NUMERICS_EVALUATOR_EVALUATOR_H
 #define MOIRE_TEST_NUMERICS_EVALUATOR_EVALUATOR_H
 
-#include "test/numerics/evaluator/Frame.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "test/numerics/evaluator/Frame.h"
 
 namespace moire::evaluator {
 

@@ -3,8 +3,8 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// With a step of 1e-3 the fourth-order formula is off by about 1e-12 of the fifth derivative, and rounding adds about as
-// much: far below the 1e-6 that is asked for.
+// With a step of 1e-3 the fourth-order formula is off by about 1e-12 of the fifth derivative, and rounding adds about
+// as much: far below the 1e-6 that is asked for.
 //===----------------------------------------------------------------------===//
 #include "test/numerics/evaluator/Gradients.h"
 

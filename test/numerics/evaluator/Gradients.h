@@ -22,8 +22,7 @@ struct GradientError {
 
 /// Compares the gradients that `gradients` returns (made of `function` by moire-autodiff, and by whatever passes after)
 /// with central differences of fourth order of the objective of `function`.
-llvm::FailureOr<std::vector<GradientError>> compareGradients(mlir::func::FuncOp function,
-                                                             mlir::func::FuncOp gradients,
+llvm::FailureOr<std::vector<GradientError>> compareGradients(mlir::func::FuncOp function, mlir::func::FuncOp gradients,
                                                              llvm::ArrayRef<Tensor> inputs);
 
 /// The number of the result of `function` that is its objective, or none.

@@ -8,8 +8,8 @@
 #ifndef MOIRE_TEST_NUMERICS_EVALUATOR_INPUTS_H
 #define MOIRE_TEST_NUMERICS_EVALUATOR_INPUTS_H
 
-#include "test/numerics/evaluator/Frame.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "test/numerics/evaluator/Frame.h"
 
 namespace moire::evaluator {
 

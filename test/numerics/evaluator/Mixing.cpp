@@ -80,10 +80,10 @@ void attention(CausalAttentionOp op, Frame &f) {
 void attentionGrad(CausalAttentionGradOp op, Frame &f) {
   ArrayRef<int64_t> q = op.getQ().getType().getShape();
   int64_t kvHeads = op.getK().getType().getDimSize(2), row = q[2] * q[3], kvRow = kvHeads * q[3];
-  moire_reference_attention_backward_f64(
-      q[0], q[1], q[2], kvHeads, q[3], op.getScale().convertToDouble(), f.in(op.getQ()), row, f.in(op.getK()), kvRow,
-      f.in(op.getV()), kvRow, f.in(op.getY()), row, f.in(op.getLse()), f.in(op.getDy()), row, f.out(op.getDq()), row,
-      f.out(op.getDk()), kvRow, f.out(op.getDv()), kvRow);
+  moire_reference_attention_backward_f64(q[0], q[1], q[2], kvHeads, q[3], op.getScale().convertToDouble(),
+                                         f.in(op.getQ()), row, f.in(op.getK()), kvRow, f.in(op.getV()), kvRow,
+                                         f.in(op.getY()), row, f.in(op.getLse()), f.in(op.getDy()), row,
+                                         f.out(op.getDq()), row, f.out(op.getDk()), kvRow, f.out(op.getDv()), kvRow);
 }
 
 void cachedAttention(CachedAttentionOp op, Frame &f) {
@@ -100,8 +100,7 @@ void cachedAttention(CachedAttentionOp op, Frame &f) {
 }
 
 /// The forward scans, with or without a state that comes in and goes out.
-template <typename ScanOp>
-void scan(ScanOp op, Frame &f, const double *initial, double *final, double *states) {
+template <typename ScanOp> void scan(ScanOp op, Frame &f, const double *initial, double *final, double *states) {
   ArrayRef<int64_t> u = op.getU().getType().getShape();
   int64_t state = lastExtent(op.getA().getType());
   moire_reference_scan_f64(u[0], u[1], u[2], state, f.in(op.getU()), u[2], f.in(op.getDt()), f.in(op.getA()),
@@ -114,9 +113,9 @@ void scanGrad(SelectiveScanGradOp op, Frame &f) {
   int64_t state = lastExtent(op.getA().getType());
   moire_reference_scan_backward_f64(u[0], u[1], u[2], state, f.in(op.getU()), u[2], f.in(op.getDt()), f.in(op.getA()),
                                     f.in(op.getB()), state, f.in(op.getC()), state, f.in(op.getD()),
-                                    f.in(op.getStates()), f.in(op.getDy()), f.out(op.getDu()), u[2],
-                                    f.out(op.getDdt()), f.out(op.getDa()), f.out(op.getDb()), state,
-                                    f.out(op.getDc()), state, f.out(op.getDd()), /*workspace=*/nullptr);
+                                    f.in(op.getStates()), f.in(op.getDy()), f.out(op.getDu()), u[2], f.out(op.getDdt()),
+                                    f.out(op.getDa()), f.out(op.getDb()), state, f.out(op.getDc()), state,
+                                    f.out(op.getDd()), /*workspace=*/nullptr);
 }
 
 } // namespace
@@ -135,8 +134,8 @@ bool evaluateMixing(Operation *op, Frame &f) {
         int64_t rows = op.getY().getType().getDimSize(0), out = op.getY().getType().getDimSize(1);
         int64_t in = lastExtent(op.getX().getType()), experts = op.getW().getType().getDimSize(0);
         moire_reference_grouped_gemm_f64_f64(rows, out, in, experts, f.ints(op.getOffsets()), f.ints(op.getRows()),
-                                             f.in(op.getX()), in, f.in(op.getW()), op.getTranspose(),
-                                             f.out(op.getY()), out);
+                                             f.in(op.getX()), in, f.in(op.getW()), op.getTranspose(), f.out(op.getY()),
+                                             out);
         return true;
       })
       .Case<GroupedLinearGradWeightOp>([&](auto op) {

@@ -59,8 +59,8 @@ bool evaluateRouting(Operation *op, Frame &f) {
       })
       .Case<GatherRowsOp>([&](auto op) {
         int64_t width = lastExtent(op.getX().getType());
-        moire_reference_gather_rows_f64(op.getY().getType().getDimSize(0), width, f.ints(op.getRows()),
-                                        f.in(op.getX()), width, f.out(op.getY()), width);
+        moire_reference_gather_rows_f64(op.getY().getType().getDimSize(0), width, f.ints(op.getRows()), f.in(op.getX()),
+                                        width, f.out(op.getY()), width);
         return true;
       })
       .Case<GatherRowsGradOp>([&](auto op) {

@@ -86,21 +86,20 @@ bool evaluateRow(Operation *op, Frame &f) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case<RmsNormOp>([&](auto op) {
         Type type = op.getX().getType();
-        normalise(rowsOf(type), lastExtent(type), op.getEps().convertToDouble(), f.in(op.getX()),
-                  f.in(op.getWeight()), nullptr, f.out(op.getY()), nullptr, f.out(op.getRstd()));
+        normalise(rowsOf(type), lastExtent(type), op.getEps().convertToDouble(), f.in(op.getX()), f.in(op.getWeight()),
+                  nullptr, f.out(op.getY()), nullptr, f.out(op.getRstd()));
         return true;
       })
       .Case<LayerNormOp>([&](auto op) {
         Type type = op.getX().getType();
-        normalise(rowsOf(type), lastExtent(type), op.getEps().convertToDouble(), f.in(op.getX()),
-                  f.in(op.getWeight()), f.in(op.getBias()), f.out(op.getY()), f.out(op.getMean()),
-                  f.out(op.getRstd()));
+        normalise(rowsOf(type), lastExtent(type), op.getEps().convertToDouble(), f.in(op.getX()), f.in(op.getWeight()),
+                  f.in(op.getBias()), f.out(op.getY()), f.out(op.getMean()), f.out(op.getRstd()));
         return true;
       })
       .Case<RmsNormGradOp>([&](auto op) {
         Type type = op.getX().getType();
-        normaliseGrad(rowsOf(type), lastExtent(type), f.in(op.getDy()), f.in(op.getX()), f.in(op.getWeight()),
-                      nullptr, f.in(op.getRstd()), f.out(op.getDx()), f.out(op.getDweight()), nullptr);
+        normaliseGrad(rowsOf(type), lastExtent(type), f.in(op.getDy()), f.in(op.getX()), f.in(op.getWeight()), nullptr,
+                      f.in(op.getRstd()), f.out(op.getDx()), f.out(op.getDweight()), nullptr);
         return true;
       })
       .Case<LayerNormGradOp>([&](auto op) {

@@ -17,9 +17,9 @@
 #endif
 #ifdef MOIRE_HAS_Pipelines
 #include "kernels/include/Kernels.h"
-#include "test/numerics/evaluator/Compiled.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
+#include "test/numerics/evaluator/Compiled.h"
 #endif
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -87,8 +87,10 @@ LogicalResult checkGradients(func::FuncOp function, func::FuncOp gradients, Arra
     bool passed = error.largest <= tolerance;
     good &= passed;
     llvm::outs() << "@" << function.getSymName() << " " << error.name << ": " << error.elements << " elements, "
-                 << (error.zero ? "all zero" : passed ? "agree" : "DIFFER") << ", relative error "
-                 << llvm::format("%.1e", error.largest) << "\n";
+                 << (error.zero ? "all zero"
+                     : passed   ? "agree"
+                                : "DIFFER")
+                 << ", relative error " << llvm::format("%.1e", error.largest) << "\n";
   }
   return success(good);
 }
@@ -141,9 +143,7 @@ LogicalResult compareCompiled(ModuleOp module) {
   return success(good);
 }
 #else
-LogicalResult compareCompiled(ModuleOp module) {
-  return module.emitError("this build has no code generator");
-}
+LogicalResult compareCompiled(ModuleOp module) { return module.emitError("this build has no code generator"); }
 #endif
 
 LogicalResult transform(ModuleOp module, StringRef pipeline) {
