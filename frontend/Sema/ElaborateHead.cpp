@@ -167,13 +167,29 @@ const ast::Expr *Elaborator::settingValue(StringRef key) {
 
 bool Elaborator::countSetting(StringRef key, int64_t &slot, Kind kind) {
   const ast::Expr *expr = settingValue(key);
-  if (!expr)
+  // A hyperparameter of the same name means the same thing: it serves where the setting is not given, and agrees with
+  // it where it is.
+  auto hyper = scopes.back().find(key);
+  bool isHyper = hyper != scopes.back().end() && hyper->second.kind == Value::Kind::Constant;
+  if (!expr && !isHyper)
     return true;
-  auto value = constant(*expr, "a count");
+  auto value = expr ? constant(*expr, "a count") : hyper->second.constant;
   if (!value)
     return false;
+  const ast::Parameter *parameter = nullptr;
+  for (const ast::Parameter &candidate : program.model->parameters)
+    if (candidate.name.text == key)
+      parameter = &candidate;
+  SMRange range = expr ? expr->range : parameter->range;
+  if (isHyper && !(hyper->second.constant == *value)) {
+    diagnostics
+        .error(range, "the setting `" + key + "` is " + value->spelled() + ", the hyperparameter of the same name " +
+                          hyper->second.constant.spelled())
+        .note(parameter->range, "the hyperparameter is declared here");
+    return false;
+  }
   ArgumentInfo info{key, kind, ArgumentInfo::Default::Required, {}, {}, ""};
-  auto fitted = fit(*value, info, expr->range, diagnostics);
+  auto fitted = fit(*value, info, range, diagnostics);
   if (!fitted)
     return false;
   slot = fitted->count;

@@ -17,9 +17,11 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 
 namespace cl = llvm::cl;
 using namespace mlir;
@@ -84,6 +86,8 @@ public:
     if (wantsCost && !line.cost.empty() && line.cost != "json")
       return fail("`--cost` prints `json`, not `" + line.cost + "`");
     llvm::StringRef path = line.input;
+    if (line.emit == Stage::Package && !wantsCost && (line.output == "-" || (line.output.empty() && path == "-")))
+      return fail("a package is a file: name it by `-o`");
     if (path.ends_with(".mlir") || path.ends_with(".mlirbc"))
       return fromIR();
     if (line.emit == Stage::Ast && !wantsCost)
@@ -98,8 +102,9 @@ private:
       return line.output;
     if (line.emit != Stage::Package || line.cost.getNumOccurrences() != 0)
       return "-";
-    llvm::StringRef path = line.input;
-    return (path.take_front(path.rfind('.')) + ".so").str();
+    llvm::SmallString<256> path(line.input);
+    llvm::sys::path::replace_extension(path, ".so");
+    return path.str().str();
   }
 
   int dumpTree() {
