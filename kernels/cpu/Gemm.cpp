@@ -39,6 +39,9 @@ ProductEngines choose() {
 constexpr int64_t tilesPerThread = 2;
 /// Tiles are not cut smaller than this many panels: moving them would cost more than multiplying.
 constexpr int64_t leastRowPanels = 8, leastColumnPanels = 4;
+/// Tiles that need a panel before it is packed for all of them: a wait of all threads for each other has its price, and
+/// a tile that packs for itself does so from what was fetched while the last one was multiplied.
+constexpr int64_t leastUsers = 4;
 /// Columns of a tile, if the blocks of k are several: B, its successor and C then share the second-level cache.
 constexpr int64_t deepColumns = 256;
 
@@ -134,8 +137,8 @@ void multiply(const ProductEngine &engine, int64_t m, int64_t n, Tile whole) {
   // One block of k of B is kept from tile to tile; several are not, and A never is.
   int64_t bytesA = SharedPanels::bytes(m, k, engine.rowPanel, engine.panelA, engine.depth);
   int64_t bytesB = SharedPanels::bytes(n, k, engine.columnPanel, engine.panelB, engine.depth);
-  bool shareB = k > engine.depth && parts.rows > 1 && bytesB <= SharedPanels::capacity / 2;
-  bool shareA = !whole.a.alongK && parts.columns > 1 && bytesA <= SharedPanels::capacity / 2;
+  bool shareB = k > engine.depth && parts.rows >= leastUsers && bytesB <= SharedPanels::capacity / 2;
+  bool shareA = !whole.a.alongK && parts.columns >= leastUsers && bytesA <= SharedPanels::capacity / 2;
   SharedPanels panelsA, panelsB;
   if (shareA)
     panelsA.plan(whole.a, 0, m, k, engine.rowPanel, engine.panelA, engine.depth, engine.packA);
