@@ -28,7 +28,8 @@ struct Copy {
 
 class Copier {
 public:
-  Copier(Block &block, unsigned maxInputs) : groups(block, maxInputs), maxInputs(maxInputs) {}
+  Copier(Block &block, unsigned maxInputs, llvm::DenseSet<Operation *> &candidates)
+      : groups(block, maxInputs), maxInputs(maxInputs), candidates(candidates) {}
 
   bool run();
 
@@ -40,6 +41,7 @@ private:
 
   RowGroups groups;
   unsigned maxInputs;
+  llvm::DenseSet<Operation *> &candidates;
 };
 
 } // namespace
@@ -105,7 +107,7 @@ static void copyInto(const Copy &copy, const RowGroup &reader) {
 bool Copier::copyWhereItPays(Operation *op, const RowGroup &home) const {
   Value result = op->getResult(0);
   Copy copy;
-  if (home.domain().empty() || !isCheap(op) || !groups.isNeededOutside(result, home) || !collect(op, home, copy))
+  if (!candidates.contains(op) || home.domain().empty() || !isCheap(op) || !groups.isNeededOutside(result, home) || !collect(op, home, copy))
     return false;
   int64_t bytes = bytesOf(result.getType()), moved = 0;
   bool everywhere = true;
@@ -144,9 +146,13 @@ bool Copier::run() {
   for (const auto &group : groups.getGroups())
     for (Operation *op : group->ops)
       // A copy changes who reads what: the block must be partitioned afresh.
-      if (copyWhereItPays(op, *group))
+      if (copyWhereItPays(op, *group)) {
+        candidates.erase(op);
         return true;
+      }
   return false;
 }
 
-bool moire::copyCheapProducers(Block &block, unsigned maxInputs) { return Copier(block, maxInputs).run(); }
+bool moire::copyCheapProducers(Block &block, unsigned maxInputs, llvm::DenseSet<Operation *> &candidates) {
+  return Copier(block, maxInputs, candidates).run();
+}

@@ -170,8 +170,11 @@ void FuseRowwise::fuse(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(block))
     if (auto sum = dyn_cast<ReduceLeadingOp>(op); sum && !sum.worksRowByRow())
       flattenSum(builder, sum);
-  // Each copy joins its reader, so this ends; a chain of cheap kernels takes a round for each.
-  while (copyCheapProducers(block, maxInputs))
+  // A chain of cheap kernels takes a round for each.
+  llvm::DenseSet<Operation *> candidates;
+  for (Operation &op : block)
+    candidates.insert(&op);
+  while (copyCheapProducers(block, maxInputs, candidates))
     ;
   RowGroups groups(block, maxInputs);
   if (groups.getGroups().empty())

@@ -67,8 +67,9 @@ private:
 };
 
 /// Copies cheap producers into the kernels that read them where that saves memory traffic; to be called before a block is
-/// partitioned for good. Returns whether something was copied.
-bool copyCheapProducers(mlir::Block &block, unsigned maxInputs);
+/// partitioned for good. Only `candidates` are copied, each once: a copy is not among them, so calling this until it
+/// returns false ends. Returns whether something was copied.
+bool copyCheapProducers(mlir::Block &block, unsigned maxInputs, llvm::DenseSet<mlir::Operation *> &candidates);
 
 } // namespace moire
 
