@@ -40,16 +40,19 @@ def _build():
     return os.path.dirname(os.path.dirname(os.path.realpath(found)))
 
 
+GUARD = 256  # bytes before and after every buffer that nothing may touch
+
+
 def aligned(shape, dtype, fill=None):
-    """An array whose first element lies on a cache line, as kernels may expect."""
+    """An array whose first element lies on a cache line, as kernels may expect, and the guarded bytes around it."""
     dtype = np.dtype(dtype)
-    count = int(np.prod(shape, dtype=np.int64))
-    raw = np.empty(count * dtype.itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    out = raw[start : start + count * dtype.itemsize].view(dtype).reshape(shape)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    raw = np.full(size + 2 * GUARD + 64, 0xA5, np.uint8)
+    start = GUARD + -(raw.ctypes.data + GUARD) % 64
+    out = raw[start : start + size].view(dtype).reshape(shape)
     if fill is not None:
         out[...] = fill
-    return out
+    return out, (raw[:start], raw[start + size :])
 
 
 class Module:
@@ -72,13 +75,14 @@ class Module:
         """Calls a function of tensors. `arguments` are its arguments in order, states left out; `states` are arrays
         that are updated in place. Returns its results, states left out."""
         given, kept = list(arguments), list(states)
-        buffers, results = [], []
+        buffers, results, guards = [], [], []
         for entry in self.signature(name):
             dtype, shape = DTYPES[entry["type"]], tuple(entry["shape"])
             if entry["kind"] == "result":
                 # Not zero, so that a result that nothing writes is noticed.
-                array = aligned(shape, dtype, np.nan if dtype in (np.float32, np.float64) else 0x7FC0)
+                array, around = aligned(shape, dtype, np.nan if dtype in (np.float32, np.float64) else 0x7FC0)
                 results.append(array)
+                guards.append(around)
             elif entry["kind"] == "state":
                 array = kept.pop(0)
                 if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
@@ -87,17 +91,21 @@ class Module:
                 source = np.asarray(given.pop(0))
                 if source.shape != shape:
                     raise ValueError(f"{name}: an argument has shape {shape}, got {source.shape}")
-                array = aligned(shape, dtype)
+                array, around = aligned(shape, dtype)
+                guards.append(around)
                 array[...] = source if dtype != np.uint16 or source.dtype == np.uint16 else to_bf16(source)
             buffers.append(array)
         if given or kept:
             raise ValueError(f"{name}: {len(given)} arguments and {len(kept)} states too many")
         size = ctypes.c_int64.in_dll(self._library, "moire_arena_" + name).value
-        arena = aligned((max(size, 64),), np.uint8, 0xFF)
+        arena, around = aligned((size,), np.uint8, 0xFF)
+        guards.append(around)
         pointers = (ctypes.c_void_p * max(len(buffers), 1))(*[b.ctypes.data for b in buffers])
         function = getattr(self._library, "moire_call_" + name)
         function.restype = None
         function(pointers, ctypes.c_void_p(arena.ctypes.data))
+        if any((side != 0xA5).any() for around in guards for side in around):
+            raise AssertionError(f"{name}: wrote outside of a buffer")
         return tuple(results)
 
 
