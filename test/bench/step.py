@@ -144,7 +144,7 @@ def main():
     a = arguments()
     python = interpreter(a.venv)
     with tempfile.TemporaryDirectory(prefix="moire-bench-") as folder:
-        data = os.path.join(folder, "noise.bin")
+        data = os.path.join(folder, "noise.txt")
         with open(data, "wb") as file:
             file.write(os.urandom(1 << 20))
         results = [compare(a, python, model, precision, folder, data) for model in a.models for precision in a.precisions]
