@@ -43,8 +43,7 @@ public:
       piece = static_cast<const char *>(operand->data) + position * stride + offset + done;
     }
     done += Fetches::bytes;
-    if (done + 256 > length) { // a short rest comes soon enough by itself
-
+    if (done >= length) {
       done = 0;
       ++next;
     }

@@ -100,7 +100,7 @@ template <typename Sum, typename X, typename C> void checkAll(Gemm<X, C> kernel,
             return;
         }
   // Several tiles and several blocks of k, some cut off one short or one long.
-  const int64_t large[][3] = {{270, 530, 40}, {15, 600, 513}, {300, 40, 1030},
+  const int64_t large[][3] = {{270, 530, 40}, {15, 1025, 513}, {600, 40, 1030},
                               {2, 700, 257},  {5, 3, 1024},    {300, 1, 511}};
   for (auto &size : large)
     for (int trans = 0; trans < 4; ++trans) {
