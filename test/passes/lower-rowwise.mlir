@@ -211,10 +211,15 @@ func.func @shared(%x: memref<64x256xf32>, %y: memref<64x256xf32>) {
 
 #id = affine_map<(d0) -> (d0)>
 
-// A view of half of each row: the kernel gets its strides, the launch its offset.
+// A view of half of each row: the kernel gets its strides, the launch its offset. Its next row is asked for ahead: a
+// second input of the sweep, that the body does not use.
 // CHECK-LABEL: func @strided
 // CHECK: moire.launch @[[K:.*]] count {{.*}} memref<64x128xf32, strided<[256, 1], offset: 128>>
 // CHECK: func private @[[K]]({{.*}}: memref<64x128xf32, strided<[256, 1]>> {llvm.noalias}
+// CHECK: %[[NEXT:.*]] = arith.addi
+// CHECK: memref.subview %arg2[%[[NEXT]], 0]
+// CHECK: ^bb0(%[[A:.*]]: f32, %[[UNUSED:.*]]: f32, %{{.*}}: f32):
+// CHECK-NOT: %[[UNUSED]]
 func.func @strided(%x: memref<64x256xf32>, %y: memref<64x128xf32>) {
   %h = memref.subview %x[0, 128] [64, 128] [1, 1] : memref<64x256xf32> to memref<64x128xf32, strided<[256, 1], offset: 128>>
   moire.rowwise domain [64] maps [#id] summed [false] ins(%h : memref<64x128xf32, strided<[256, 1], offset: 128>>) outs(%y : memref<64x128xf32>) {

@@ -177,3 +177,21 @@ func.func @functions(%x: memref<8xf64>, %y: memref<8xf64>, %number: f32) -> f32 
   %r = math.rsqrt %l : f32
   return %r : f32
 }
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// A row that is not used is asked for, once per cache line.
+// CHECK-LABEL: func @ahead
+// CHECK: scf.for
+// CHECK-COUNT-2: memref.prefetch %arg1[%{{.*}}], read, locality<3>, data
+// CHECK-NOT: memref.prefetch
+func.func @ahead(%x: memref<256xbf16>, %next: memref<256xbf16>, %y: memref<256xf32>) {
+  linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%x, %next : memref<256xbf16>, memref<256xbf16>) outs(%y : memref<256xf32>) {
+  ^bb0(%a: bf16, %b: bf16, %c: f32):
+    %w = arith.extf %a : bf16 to f32
+    linalg.yield %w : f32
+  }
+  return
+}

@@ -19,10 +19,10 @@ struct KernelPlan {
   KernelForm form;
   RowBody body;
   RowSchedule schedule;
-  mlir::Type real;          ///< f32 or f64: what values are computed in
-  int64_t innerRows = 1;    ///< extent of the last domain dimension when one step of the kernel does all of it
+  mlir::Type real;           ///< f32 or f64: what values are computed in
+  int64_t innerRows = 1;     ///< extent of the last domain dimension when one step of the kernel does all of it
   int64_t stepsPerChunk = 0; ///< with summed results: steps whose rows are added up before anything else; 0 without
-  bool partials = false;    ///< summed results go to one row per chunk, which a second kernel adds up
+  bool partials = false;     ///< summed results go to one row per chunk, which a second kernel adds up
 
   /// Steps of the row loop: rows, or groups of `innerRows` rows.
   int64_t steps() const { return form.rows() / innerRows; }
@@ -30,7 +30,8 @@ struct KernelPlan {
 };
 
 /// Writes `func.func private @name(index, index, buffers...)` at the builder's insertion point, inside a module. The
-/// buffers are those of `arguments` in order (each once); outputs that are partial sums have a leading extent of chunks.
+/// buffers are those of `arguments` in order (each once); outputs that are partial sums have a leading extent of
+/// chunks.
 mlir::func::FuncOp emitKernel(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name,
                               const KernelPlan &plan, llvm::ArrayRef<mlir::Value> arguments);
 

@@ -45,8 +45,8 @@ MemRefType moire::rows::argumentType(MemRefType type) {
                          StridedLayoutAttr::get(type.getContext(), /*offset=*/0, strides));
 }
 
-/// `map` as the position among its results of domain dimension `dim`, if that is a plain result; -1 if it does not occur;
-/// -2 if it occurs otherwise.
+/// `map` as the position among its results of domain dimension `dim`, if that is a plain result; -1 if it does not
+/// occur; -2 if it occurs otherwise.
 static int64_t positionOf(AffineMap map, unsigned dim) {
   int64_t position = -1;
   for (auto [index, result] : llvm::enumerate(map.getResults())) {
@@ -185,8 +185,9 @@ void Simplifier::joinShortRows(bool elementwise) {
   auto joins = [&](const Access &access) {
     if (access.type().getRank() == 0)
       return true;
-    return access.rowRank() == 1 && access.map.isIdentity() && access.type().getShape().front() == form.domain.front() &&
-           access.type().getShape().back() == columns && access.type().getLayout().isIdentity();
+    return access.rowRank() == 1 && access.map.isIdentity() &&
+           access.type().getShape().front() == form.domain.front() && access.type().getShape().back() == columns &&
+           access.type().getLayout().isIdentity();
   };
   if (!columns || columns >= shortRow || !length || !llvm::all_of(form.inputs, joins) ||
       !llvm::all_of(form.outputs, joins))

@@ -3,8 +3,8 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The domain and the buffers of a `moire.rowwise`, brought to a form with few dimensions: neighbouring domain dimensions
-// that every buffer walks in one stride become one, and rows that are too short to fill vectors are joined.
+// The domain and the buffers of a `moire.rowwise`, brought to a form with few dimensions: neighbouring domain
+// dimensions that every buffer walks in one stride become one, and rows that are too short to fill vectors are joined.
 //===----------------------------------------------------------------------===//
 #ifndef MOIRE_PASSES_CONVERSION_ROWWISE_KERNELFORM_H
 #define MOIRE_PASSES_CONVERSION_ROWWISE_KERNELFORM_H

@@ -49,10 +49,9 @@ void moire::rows::sweep(OpBuilder &builder, Location loc, ValueRange read, Value
     maps.push_back(isCell ? cell : column);
   }
   auto kind = reduces ? utils::IteratorType::reduction : utils::IteratorType::parallel;
-  linalg::GenericOp::create(builder, loc, read, written, maps, ArrayRef<utils::IteratorType>{kind},
-                            [&](OpBuilder &b, Location at, ValueRange arguments) {
-                              linalg::YieldOp::create(b, at, body(b, arguments));
-                            });
+  linalg::GenericOp::create(
+      builder, loc, read, written, maps, ArrayRef<utils::IteratorType>{kind},
+      [&](OpBuilder &b, Location at, ValueRange arguments) { linalg::YieldOp::create(b, at, body(b, arguments)); });
 }
 
 std::pair<unsigned, int64_t> moire::rows::shiftedDim(AffineExpr expr) {

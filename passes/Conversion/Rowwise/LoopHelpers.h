@@ -23,7 +23,8 @@ mlir::Value rowView(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value bu
                     llvm::ArrayRef<mlir::OpFoldResult> leading, mlir::OpFoldResult offset, int64_t length);
 
 /// A 1-D `linalg.generic` on buffers: rows of equal length, and among `written` cells of rank 0 that are reduced into.
-/// `body` gets an element of each of `read` then `written`, and returns the new elements of `written`.
+/// `body` gets an element of each of `read` then `written`, and returns the new elements of `written`. A row of `read`
+/// that it does not use is only fetched into the cache.
 void sweep(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange read, mlir::ValueRange written,
            llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::OpBuilder &, mlir::ValueRange)> body);
 

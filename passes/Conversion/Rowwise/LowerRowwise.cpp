@@ -7,11 +7,11 @@
 // parallel range is decided: how many steps there are, and how rows are cut in chunks where results are summed.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/TypeUtils.h"
-#include "llvm/ADT/StringMap.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "passes/Conversion/Rowwise/EmitKernel.h"
 #include "passes/Conversion/Rowwise/Passes.h"
 #include "passes/Conversion/Rowwise/SmallKernels.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace moire {
 #define GEN_PASS_DEF_LOWERROWWISEPASS

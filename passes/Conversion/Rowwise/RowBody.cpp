@@ -302,15 +302,16 @@ LogicalResult BodyBuilder::build(Operation *inner) {
       })
       .Case([&](ZLossGradOp o) {
         RowValue lse = get(o.getLse());
-        RowValue factor = mul(mul(get(o.getDloss()), lse), number(2 * o.getCoefficient().convertToDouble() / o.getTokens()));
+        RowValue factor =
+            mul(mul(get(o.getDloss()), lse), number(2 * o.getCoefficient().convertToDouble() / o.getTokens()));
         return set(o.getDlogits(), mul(factor, exp(sub(get(o.getLogits()), lse)))), success();
       })
       .Case([&](CountTargetsOp o) {
         RowValue counts = graph.map(Fn::NotNegative, {get(o.getTargets())});
         return set(o.getY(), select(counts, number(1), number(0))), success();
       })
-      .Case<RmsNormOp, RmsNormGradOp, LayerNormOp, LayerNormGradOp, CrossEntropyOp, CrossEntropyGradOp, RopeOp, ConcatOp>(
-          apply)
+      .Case<RmsNormOp, RmsNormGradOp, LayerNormOp, LayerNormGradOp, CrossEntropyOp, CrossEntropyGradOp, RopeOp,
+            ConcatOp>(apply)
       .Case([&](LookupOp o) { return build(o); })
       .Default([](Operation *o) { return o->emitOpError("is not known as part of a row kernel"); });
 }

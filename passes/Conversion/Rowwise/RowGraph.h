@@ -20,9 +20,28 @@
 
 namespace moire::rows {
 
-/// Scalar functions that nodes apply. Div is exact; Reciprocal, of finite numbers of at least 1, is good to a few units in
-/// the last place. FiniteExp stays below infinity where Exp overflows.
-enum class Fn { Add, Sub, Mul, Div, Reciprocal, Max, Neg, Abs, Exp, FiniteExp, Log, Log1p, Erfc, Sqrt, Greater, NotNegative, Same, Select };
+/// Scalar functions that nodes apply. Div is exact; Reciprocal, of finite numbers of at least 1, is good to a few units
+/// in the last place. FiniteExp stays below infinity where Exp overflows.
+enum class Fn {
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Reciprocal,
+  Max,
+  Neg,
+  Abs,
+  Exp,
+  FiniteExp,
+  Log,
+  Log1p,
+  Erfc,
+  Sqrt,
+  Greater,
+  NotNegative,
+  Same,
+  Select
+};
 
 /// What a node is.
 enum class NodeKind {
@@ -42,15 +61,15 @@ enum class NodeClass { Real, Integer, Truth };
 /// One value of the graph. Nodes are unique: equal content means the same node.
 struct Node {
   NodeKind kind = NodeKind::Constant;
-  Fn fn = Fn::Add;              ///< of Apply
+  Fn fn = Fn::Add; ///< of Apply
   NodeClass cls = NodeClass::Real;
-  int64_t length = 0;           ///< columns; 0 for one number per row
+  int64_t length = 0; ///< columns; 0 for one number per row
   llvm::SmallVector<Node *, 3> operands;
-  unsigned input = 0;           ///< of Load and Element
-  int64_t offset = 0;           ///< first column, of Load, Column and Element
-  double value = 0;             ///< of Constant
-  unsigned id = 0;              ///< order of creation: operands come first
-  unsigned level = 0;           ///< number of reductions that must be finished before this can be computed
+  unsigned input = 0; ///< of Load and Element
+  int64_t offset = 0; ///< first column, of Load, Column and Element
+  double value = 0;   ///< of Constant
+  unsigned id = 0;    ///< order of creation: operands come first
+  unsigned level = 0; ///< number of reductions that must be finished before this can be computed
 
   bool isRow() const { return length > 0; }
   bool isReduction() const { return kind == NodeKind::Sum || kind == NodeKind::Maximum; }

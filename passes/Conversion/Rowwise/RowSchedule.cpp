@@ -83,7 +83,8 @@ int64_t Scheduler::costOf(Node *node, DenseSet<Node *> &seen) {
     return 0;
   int64_t cost = 1;
   if (node->kind == NodeKind::Apply) {
-    if (node->fn == Fn::Exp || node->fn == Fn::FiniteExp || node->fn == Fn::Log || node->fn == Fn::Log1p || node->fn == Fn::Erfc)
+    if (node->fn == Fn::Exp || node->fn == Fn::FiniteExp || node->fn == Fn::Log || node->fn == Fn::Log1p ||
+        node->fn == Fn::Erfc)
       cost = 12;
     if (node->fn == Fn::Div || node->fn == Fn::Reciprocal || node->fn == Fn::Sqrt)
       cost = 5;
@@ -131,8 +132,8 @@ void Scheduler::weigh(Node *node, unsigned level) {
 RowSchedule Scheduler::run() {
   for (auto [index, value] : llvm::enumerate(body.yields))
     placeYield(value, index);
-  // Later levels first: what they keep becomes a store of an earlier sweep, which is weighed after that. Keeping may add
-  // sweeps, so the list is walked by level, not by iterator.
+  // Later levels first: what they keep becomes a store of an earlier sweep, which is weighed after that. Keeping may
+  // add sweeps, so the list is walked by level, not by iterator.
   unsigned levels = 0;
   for (const Sweep &sweep : schedule.sweeps)
     levels = std::max(levels, sweep.level + 1);

@@ -46,16 +46,16 @@ struct NumberStore {
 
 /// The plan of a kernel.
 struct RowSchedule {
-  llvm::SmallVector<Sweep> sweeps;                 ///< in order of execution
-  llvm::SmallVector<NumberStore> numbers;          ///< results of rank 0
-  llvm::DenseMap<Node *, Place> kept;              ///< rows that later sweeps load instead of computing them again
-  llvm::SmallVector<int64_t> buffers;              ///< columns of each row buffer
+  llvm::SmallVector<Sweep> sweeps;        ///< in order of execution
+  llvm::SmallVector<NumberStore> numbers; ///< results of rank 0
+  llvm::DenseMap<Node *, Place> kept;     ///< rows that later sweeps load instead of computing them again
+  llvm::SmallVector<int64_t> buffers;     ///< columns of each row buffer
 };
 
 /// What the schedule must know of a result.
 struct OutputTraits {
-  bool summed;   ///< accumulated over rows
-  bool rounded;  ///< stored in a narrower type than values are computed in
+  bool summed;  ///< accumulated over rows
+  bool rounded; ///< stored in a narrower type than values are computed in
 };
 
 /// Plans the sweeps of `body`. Row buffers use at most `bufferBytes`, of elements of `realBytes`.

@@ -67,8 +67,7 @@ func::FuncOp moire::rows::emitAddChunks(OpBuilder &builder, Location loc, String
     addRows(builder, loc, function.getArgument(2), total);
     return function;
   }
-  auto function =
-      begin(builder, loc, name, {MemRefType::get({chunks, length}, real), MemRefType::get({length}, real)});
+  auto function = begin(builder, loc, name, {MemRefType::get({chunks, length}, real), MemRefType::get({length}, real)});
   Value partial = function.getArgument(2), total = function.getArgument(3);
   // Several rows at once, or the total would be loaded and stored for each.
   constexpr int64_t atOnce = 8;
@@ -88,9 +87,8 @@ func::FuncOp moire::rows::emitAddChunks(OpBuilder &builder, Location loc, String
     };
     int64_t groups = chunks / atOnce;
     if (groups)
-      loop(builder, loc, constant(0), constant(groups), [&](Value group) {
-        addFrom(arith::MulIOp::create(builder, loc, group, constant(atOnce)), atOnce);
-      });
+      loop(builder, loc, constant(0), constant(groups),
+           [&](Value group) { addFrom(arith::MulIOp::create(builder, loc, group, constant(atOnce)), atOnce); });
     if (chunks % atOnce)
       addFrom(constant(groups * atOnce), chunks % atOnce);
   });
@@ -105,9 +103,8 @@ func::FuncOp moire::rows::emitScatter(OpBuilder &builder, Location loc, StringRe
   auto constant = [&](int64_t value) { return arith::ConstantIndexOp::create(builder, loc, value).getResult(); };
   loop(builder, loc, function.getArgument(0), function.getArgument(1), [&](Value number) {
     Value column = arith::MulIOp::create(builder, loc, number, constant(block));
-    loop(builder, loc, constant(0), constant(tableType.getDimSize(0)), [&](Value row) {
-      clear(builder, loc, rowView(builder, loc, table, {OpFoldResult(row)}, column, block));
-    });
+    loop(builder, loc, constant(0), constant(tableType.getDimSize(0)),
+         [&](Value row) { clear(builder, loc, rowView(builder, loc, table, {OpFoldResult(row)}, column, block)); });
     loop(builder, loc, constant(0), constant(dyType.getDimSize(0)), [&](Value i) {
       Value row = arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
                                              memref::LoadOp::create(builder, loc, index, i));

@@ -23,7 +23,8 @@ mlir::func::FuncOp emitAddChunks(mlir::OpBuilder &builder, mlir::Location loc, l
 mlir::func::FuncOp emitScatter(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name,
                                mlir::MemRefType index, mlir::MemRefType dy, mlir::MemRefType table, int64_t block);
 
-/// `kernel(begin, end, offsets: experts + 1, share: experts)`: `share[e] = (offsets[e+1] - offsets[e]) / offsets[experts]`.
+/// `kernel(begin, end, offsets: experts + 1, share: experts)`: `share[e] = (offsets[e+1] - offsets[e]) /
+/// offsets[experts]`.
 mlir::func::FuncOp emitShares(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name,
                               mlir::MemRefType offsets, mlir::MemRefType share);
 

@@ -87,8 +87,8 @@ private:
 
 /// `x = n ln 2 + r`, `exp x = 2^n exp r`. Adding 1.5 2^mantissa rounds x / ln 2 to a whole number and leaves it in the
 /// low bits, from where a shift makes it an exponent. The polynomial is twice exp r and the exponent one less, so that
-/// n = 128 (1024) is still in range, and the lowest n gives a factor of exactly 0. With `finite` the result stops growing
-/// where it would overflow.
+/// n = 128 (1024) is still in range, and the lowest n gives a factor of exactly 0. With `finite` the result stops
+/// growing where it would overflow.
 Value Formula::exp(Value x, bool finite) {
   double magic = isDouble ? 0x1.8p52 : 0x1.8p23;
   double high = isDouble ? 0.69314718036912381649 : 0.693359375;
@@ -126,14 +126,14 @@ Value Formula::exp(Value x, bool finite) {
   return mul(raised, fromBits(scale));
 }
 
-/// `x = 2^e m` with m in [sqrt 1/2, sqrt 2), `log x = e ln 2 + log m`. Numbers below the smallest normal one count as 0.
+/// `x = 2^e m` with m in [sqrt 1/2, sqrt 2), `log x = e ln 2 + log m`. Numbers below the smallest normal one count as
+/// 0.
 Value Formula::log(Value x) {
   int64_t mantissa = isDouble ? 52 : 23;
   Value raw = bits(x);
   Value above = addBits(raw, integer(isDouble ? -0x3fe6a09e667f3bcd : -0x3f3504f3));
   Value exponent = arith::ShRSIOp::create(b, loc, above, integer(mantissa));
-  Value m = fromBits(
-      arith::SubIOp::create(b, loc, raw, arith::ShLIOp::create(b, loc, exponent, integer(mantissa))));
+  Value m = fromBits(arith::SubIOp::create(b, loc, raw, arith::ShLIOp::create(b, loc, exponent, integer(mantissa))));
   Value e = arith::SIToFPOp::create(b, loc, type, exponent);
   Value f = sub(m, number(1)), result;
   if (isDouble) {
@@ -142,12 +142,12 @@ Value Formula::log(Value x) {
                                    0.18181795640132906, 0.15386239702814658, 0.13268773138656885, 0.13086626147840102};
     Value s = div(f, add(m, number(1))), w = mul(s, s);
     Value tail = mul(mul(s, w), polynomial(p, w));
-    result = add(mul(e, number(0.69314718036912381649)),
-                 add(add(s, s), add(tail, mul(e, number(1.9082149292705877e-10)))));
+    result =
+        add(mul(e, number(0.69314718036912381649)), add(add(s, s), add(tail, mul(e, number(1.9082149292705877e-10)))));
   } else {
     // log(1 + f) = f - f^2 / 2 + f^3 P(f), without a division.
-    static constexpr double p[] = {0.33333331180030048, -0.24999996957950882, 0.20000715748892102,
-                                   -0.16667802319501254, 0.1424905764569748,  -0.12425687331451106,
+    static constexpr double p[] = {0.33333331180030048,  -0.24999996957950882, 0.20000715748892102,
+                                   -0.16667802319501254, 0.1424905764569748,   -0.12425687331451106,
                                    0.11685419923486739,  -0.11479733846637636, 0.069716114714511778};
     Value square = mul(f, f);
     Value tail = sub(mul(mul(square, f), polynomial(p, f)), mul(number(0.5), square));
@@ -170,16 +170,31 @@ Value Formula::log1p(Value x) {
 
 /// `log(1 + x) = x P(x)` for x in [0, 1].
 Value Formula::log1pOfFraction(Value x) {
-  static constexpr double single[] = {0.99999999465629198,  -0.49999892648063279,  0.33329710498917749,
-                                      -0.24951616262872074, 0.19663274257204805,   -0.15269667074363288,
-                                      0.10543623795419526,  -0.056373612830107328, 0.019542527261014101,
-                                      -0.0031760570184319597};
-  static constexpr double twice[] = {
-      1.0,                  -0.49999999999999834,  0.33333333333306461,  -0.24999999998264811,  0.19999999940349815,
-      -0.16666665403691092, 0.1428569630956731,    -0.12499817769513954, 0.11109740896460193,   -0.099921278217600168,
-      0.090555675155907331, -0.08207163680437429,  0.073290152555349544, -0.062887546707831463, 0.05007742395391704,
-      -0.035530525401441245, 0.021511022653356974, -0.01061469636358553, 0.004047809893467512,  -0.0011093809681700343,
-      0.00019330794553431146, -1.6020216725538193e-5};
+  static constexpr double single[] = {
+      0.99999999465629198,  -0.49999892648063279, 0.33329710498917749,   -0.24951616262872074, 0.19663274257204805,
+      -0.15269667074363288, 0.10543623795419526,  -0.056373612830107328, 0.019542527261014101, -0.0031760570184319597};
+  static constexpr double twice[] = {1.0,
+                                     -0.49999999999999834,
+                                     0.33333333333306461,
+                                     -0.24999999998264811,
+                                     0.19999999940349815,
+                                     -0.16666665403691092,
+                                     0.1428569630956731,
+                                     -0.12499817769513954,
+                                     0.11109740896460193,
+                                     -0.099921278217600168,
+                                     0.090555675155907331,
+                                     -0.08207163680437429,
+                                     0.073290152555349544,
+                                     -0.062887546707831463,
+                                     0.05007742395391704,
+                                     -0.035530525401441245,
+                                     0.021511022653356974,
+                                     -0.01061469636358553,
+                                     0.004047809893467512,
+                                     -0.0011093809681700343,
+                                     0.00019330794553431146,
+                                     -1.6020216725538193e-5};
   return mul(x, isDouble ? polynomial(twice, x) : polynomial(single, x));
 }
 
@@ -199,10 +214,11 @@ Value Formula::erfNear0(Value x) {
 /// erfc of |x|: in f32 on all numbers, in f64 beyond 1.
 Value Formula::erfcOfSize(Value size) {
   if (!isDouble) {
-    // exp(x Q(x)), Q the fit of log erfc(x) / x up to 4. Beyond, the sum falls ever faster, and so does its exponential.
-    static constexpr double q[] = {-1.1283793887814759,     -0.63660872711156735,   -0.10286206004531453,
-                                   0.019402622335078291,    -0.00019481944435194016, -0.0014037605628788814,
-                                   0.00053547524239542635,  -0.00010554070435964095, 1.1312982686559857e-5,
+    // exp(x Q(x)), Q the fit of log erfc(x) / x up to 4. Beyond, the sum falls ever faster, and so does its
+    // exponential.
+    static constexpr double q[] = {-1.1283793887814759,    -0.63660872711156735,    -0.10286206004531453,
+                                   0.019402622335078291,   -0.00019481944435194016, -0.0014037605628788814,
+                                   0.00053547524239542635, -0.00010554070435964095, 1.1312982686559857e-5,
                                    -5.2000502996286086e-7};
     return exp(mul(size, polynomial(q, size)));
   }
@@ -234,10 +250,10 @@ Value Formula::tanh(Value x) {
   // P on x^2 <= 0.4.
   static constexpr double single[] = {-0.33333328433318589, 0.13332718845589667, -0.053843263175278768,
                                       0.020961329108563817, -0.0060451650965224006};
-  static constexpr double twice[] = {-0.33333333333333333,  0.13333333333332962,   -0.05396825396781054,
-                                     0.021869488515352347,  -0.008863235024306106, 0.003592120760870841,
+  static constexpr double twice[] = {-0.33333333333333333,   0.13333333333332962,    -0.05396825396781054,
+                                     0.021869488515352347,   -0.008863235024306106,  0.003592120760870841,
                                      -0.0014557676940659455, 0.00058962214868720599, -0.00023746756598223251,
-                                     9.232749708085371e-5,  -3.092912547386467e-5, 6.3543408148597192e-6};
+                                     9.232749708085371e-5,   -3.092912547386467e-5,  6.3543408148597192e-6};
   Value size = abs(x), square = mul(x, x);
   Value small = add(x, mul(mul(x, square), isDouble ? polynomial(twice, square) : polynomial(single, square)));
   Value raised = exp(add(size, size));
@@ -266,17 +282,18 @@ void moire::rows::expandMath(Operation *root, ConstantPool &pool) {
     OpBuilder builder(op);
     Formula formula(builder, op->getLoc(), op->getResult(0).getType(), pool);
     Value x = op->getOperand(0);
-    Value result = TypeSwitch<Operation *, Value>(op)
-                       .Case([&](math::ExpOp o) {
-                         bool finite = bitEnumContainsAny(o.getFastmath(), arith::FastMathFlags::ninf);
-                         return formula.exp(x, finite);
-                       })
-                       .Case([&](math::LogOp) { return formula.log(x); })
-                       .Case([&](math::Log1pOp) { return isFraction(x) ? formula.log1pOfFraction(x) : formula.log1p(x); })
-                       .Case([&](math::ErfOp) { return formula.erf(x); })
-                       .Case([&](math::ErfcOp) { return formula.erfc(x); })
-                       .Case([&](math::TanhOp) { return formula.tanh(x); })
-                       .Case([&](math::RsqrtOp) { return formula.rsqrt(x); });
+    Value result =
+        TypeSwitch<Operation *, Value>(op)
+            .Case([&](math::ExpOp o) {
+              bool finite = bitEnumContainsAny(o.getFastmath(), arith::FastMathFlags::ninf);
+              return formula.exp(x, finite);
+            })
+            .Case([&](math::LogOp) { return formula.log(x); })
+            .Case([&](math::Log1pOp) { return isFraction(x) ? formula.log1pOfFraction(x) : formula.log1p(x); })
+            .Case([&](math::ErfOp) { return formula.erf(x); })
+            .Case([&](math::ErfcOp) { return formula.erfc(x); })
+            .Case([&](math::TanhOp) { return formula.tanh(x); })
+            .Case([&](math::RsqrtOp) { return formula.rsqrt(x); });
     op->getResult(0).replaceAllUsesWith(result);
     op->erase();
   }
@@ -315,14 +332,14 @@ void moire::rows::expandBf16(Operation *root, ConstantPool &pool) {
     };
     if (isa<arith::ExtFOp>(op)) {
       Value low = arith::ExtUIOp::create(b, loc, wide, arith::BitcastOp::create(b, loc, narrow, x));
-      result = arith::BitcastOp::create(b, loc, op->getResult(0).getType(),
-                                        arith::ShLIOp::create(b, loc, low, integer(16)));
+      result =
+          arith::BitcastOp::create(b, loc, op->getResult(0).getType(), arith::ShLIOp::create(b, loc, low, integer(16)));
     } else {
-      // Half a unit less than a tie, plus the last kept bit: rounds ties to even. A NaN keeps its top bits and is quiet.
+      // Half a unit less than a tie, plus the last kept bit: rounds ties to even. A NaN keeps its top bits and is
+      // quiet.
       Value raw = arith::BitcastOp::create(b, loc, wide, x);
       Value last = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, raw, integer(16)), integer(1));
-      Value rounded =
-          arith::AddIOp::create(b, loc, raw, arith::AddIOp::create(b, loc, last, integer(0x7fff)));
+      Value rounded = arith::AddIOp::create(b, loc, raw, arith::AddIOp::create(b, loc, last, integer(0x7fff)));
       Value quiet = arith::OrIOp::create(b, loc, raw, integer(0x400000));
       Value isNan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
       Value chosen = arith::SelectOp::create(b, loc, isNan, quiet, rounded);

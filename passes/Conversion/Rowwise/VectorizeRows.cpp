@@ -40,6 +40,7 @@ private:
   void chooseShape();
   void emitCopies(Value column, int64_t first, int64_t copies, int64_t width, int64_t valid,
                   MutableArrayRef<SmallVector<Value>> accumulators);
+  void emitPrefetch(Value row, ArrayRef<Value> at, int64_t width);
   Value vectorOf(Operation &inner, ArrayRef<Value> operands, Value column, int64_t width);
   Value broadcast(Value scalar, int64_t width);
   Value columnNumbers(Value column, int64_t width, Type element);
@@ -59,8 +60,8 @@ private:
   moire::rows::ConstantPool &pool;
   bool masked = false;
   int64_t columns = 0, lanes = 0, unroll = 1;
-  SmallVector<unsigned> cells;       // outputs of rank 0
-  SmallVector<Combiner> combiners;   // of the cells
+  SmallVector<unsigned> cells;     // outputs of rank 0
+  SmallVector<Combiner> combiners; // of the cells
   DenseMap<std::pair<Value, int64_t>, Value> broadcasts;
 };
 
@@ -162,7 +163,8 @@ Value SweepVectorizer::combine(Combiner how, Value a, Value b) {
 /// Folds a vector in halves: a fixed order, and four steps for sixteen lanes.
 Value SweepVectorizer::horizontal(Combiner how, Value vector) {
   for (int64_t width = cast<VectorType>(vector.getType()).getDimSize(0); width > 1; width /= 2) {
-    auto low = llvm::to_vector(llvm::seq<int64_t>(0, width / 2)), high = llvm::to_vector(llvm::seq<int64_t>(width / 2, width));
+    auto low = llvm::to_vector(llvm::seq<int64_t>(0, width / 2)),
+         high = llvm::to_vector(llvm::seq<int64_t>(width / 2, width));
     Value a = vector::ShuffleOp::create(builder, loc, vector, vector, low);
     Value b = vector::ShuffleOp::create(builder, loc, vector, vector, high);
     vector = combine(how, a, b);
@@ -181,6 +183,15 @@ Value SweepVectorizer::vectorOf(Operation &inner, ArrayRef<Value> operands, Valu
     return nullptr;
   Type type = VectorType::get({width}, element);
   return builder.create(loc, inner.getName().getIdentifier(), operands, type, inner.getAttrs())->getResult(0);
+}
+
+/// A row that the sweep reads but does not use: each of its cache lines is asked for.
+void SweepVectorizer::emitPrefetch(Value row, ArrayRef<Value> at, int64_t width) {
+  int64_t bytes = width * cast<MemRefType>(row.getType()).getElementTypeBitWidth() / 8;
+  int64_t every = std::max<int64_t>(1, 64 / bytes);
+  for (size_t copy = 0; copy < at.size(); copy += every)
+    memref::PrefetchOp::create(builder, loc, row, at[copy], /*isWrite=*/false, /*localityHint=*/3,
+                               /*isDataCache=*/true);
 }
 
 /// `copies` vectors of `width` columns from `column + first` on, of which the first `valid` lanes count.
@@ -207,14 +218,16 @@ void SweepVectorizer::emitCopies(Value column, int64_t first, int64_t copies, in
   for (auto [number, operand] : llvm::enumerate(op.getOperands())) {
     BlockArgument argument = block.getArgument(number);
     bool cell = cast<MemRefType>(operand.getType()).getRank() == 0;
-    if (argument.use_empty())
+    if (argument.use_empty()) {
+      if (number < inputs && !cell && !mask)
+        emitPrefetch(operand, at, width);
       continue;
+    }
     for (int64_t copy = 0; copy < copies; ++copy) {
       if (!cell)
         values[copy][argument] = load(operand, at[copy]);
       else if (number >= inputs)
-        values[copy][argument] =
-            accumulators[copy][std::distance(cells.begin(), llvm::find(cells, number - inputs))];
+        values[copy][argument] = accumulators[copy][std::distance(cells.begin(), llvm::find(cells, number - inputs))];
       else
         values[copy][argument] = broadcast(memref::LoadOp::create(builder, loc, operand), width);
     }
@@ -253,7 +266,8 @@ LogicalResult SweepVectorizer::run() {
   if (failed(check()))
     return failure();
   for (Operation &inner : block.without_terminator())
-    if (!isa<linalg::IndexOp>(inner) && !OpTrait::hasElementwiseMappableTraits(&inner) && !isa<arith::ConstantOp>(inner))
+    if (!isa<linalg::IndexOp>(inner) && !OpTrait::hasElementwiseMappableTraits(&inner) &&
+        !isa<arith::ConstantOp>(inner))
       return inner.emitOpError("has no vector form");
   chooseShape();
   // Numbers from outside become vectors before the loop.
@@ -282,7 +296,8 @@ LogicalResult SweepVectorizer::run() {
     SmallVector<Value> carried;
     for (const SmallVector<Value> &copy : accumulators)
       llvm::append_range(carried, copy);
-    auto loop = scf::ForOp::create(builder, loc, indexConstant(0), indexConstant(inLoop), indexConstant(stride), carried);
+    auto loop =
+        scf::ForOp::create(builder, loc, indexConstant(0), indexConstant(inLoop), indexConstant(stride), carried);
     auto spread = [&](ValueRange flat) {
       for (auto [number, value] : llvm::enumerate(flat))
         accumulators[number / cells.size()][number % cells.size()] = value;
