@@ -116,11 +116,10 @@ multiplyPanels(int64_t rows, int64_t units, const typename Product::Unit *a, con
   };
   int64_t left = units;
   for (int half = 0; half < 2; ++half) {
-    const char *fetch = fetches.pieces[2 * half];
-    int64_t other = fetches.pieces[2 * half + 1] - fetch;
-    for (int64_t i = 0; i < Fetches::lines && left >= Fetches::every; ++i, left -= Fetches::every, fetch += 64) {
-      __builtin_prefetch(fetch, 0, 2);
-      __builtin_prefetch(fetch + other, 0, 2);
+    const char *fetch = fetches.pieces[2 * half], *other = fetches.pieces[2 * half + 1];
+    for (int64_t i = 0; i < Fetches::lines && left >= Fetches::every; ++i, left -= Fetches::every) {
+      __builtin_prefetch(fetch + i * 64, 0, 2);
+      __builtin_prefetch(other + i * 64, 0, 2);
 #pragma clang loop unroll(disable)
       for (int s = 0; s < Fetches::every; ++s)
         step();

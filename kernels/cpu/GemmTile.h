@@ -43,7 +43,8 @@ public:
       piece = static_cast<const char *>(operand->data) + position * stride + offset + done;
     }
     done += Fetches::bytes;
-    if (done >= length) {
+    if (done + 256 > length) { // a short rest comes soon enough by itself
+
       done = 0;
       ++next;
     }

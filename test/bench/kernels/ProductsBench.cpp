@@ -3,10 +3,13 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Prints, shape by shape, GFLOP/s of our products, their share of what the same
-// threads reach on registers alone in the same minute, and GFLOP/s of oneDNN.
-// Usage: moire_bench_products [substring of the shapes wanted]; MOIRE_THREADS
-// and OMP_NUM_THREADS set the threads, MOIRE_BENCH_MS the time per figure.
+// Prints, shape by shape, the best GFLOP/s of our products and of oneDNN's, and
+// two ratios: the share of what the same threads reach on registers alone, and
+// the speed against oneDNN. For the ratios the three take turns, and their total
+// times are compared: on a machine that others use too, that says more than the
+// best of each. Usage: moire_bench_products [f32/ or bf16/][part of a name];
+// MOIRE_THREADS and OMP_NUM_THREADS set the threads, MOIRE_BENCH_MS the time
+// per shape.
 //
 //===----------------------------------------------------------------------===//
 #include "kernels/cpu/Features.h"
@@ -37,30 +40,30 @@ double seconds() { return std::chrono::duration<double>(std::chrono::steady_cloc
 
 double budget() {
   const char *ms = std::getenv("MOIRE_BENCH_MS");
-  return (ms ? std::atof(ms) : 150) * 1e-3;
+  return (ms ? std::atof(ms) : 500) * 1e-3;
 }
 
-/// Shortest of the calls that fit in the time budget.
-double shortest(const std::function<void()> &call) {
-  call();
-  call();
-  double best = 1e9, end = seconds() + budget();
-  do {
+/// Best and total times of some calls that take turns.
+struct Times {
+  double best = 1e9, total = 0;
+
+  void run(const std::function<void()> &call) {
     double start = seconds();
     call();
-    best = std::min(best, seconds() - start);
-  } while (seconds() < end);
-  return best;
-}
+    double time = seconds() - start;
+    best = std::min(best, time);
+    total += time;
+  }
+};
 
 #if defined(__x86_64__)
-constexpr int chains = 24, turns = 20000;
+constexpr int chains = 24;
 
-__attribute__((target("avx512f"))) float runFma() {
+__attribute__((target("avx512f"))) float runFma(int64_t turns) {
   __m512 sum[chains], x = _mm512_set1_ps(1e-9f), y = _mm512_set1_ps(0.5f);
   for (int i = 0; i < chains; ++i)
     sum[i] = _mm512_set1_ps(float(i));
-  for (int t = 0; t < turns; ++t)
+  for (int64_t t = 0; t < turns; ++t)
 #pragma GCC unroll 24
     for (int i = 0; i < chains; ++i) {
       sum[i] = _mm512_fmadd_ps(x, y, sum[i]);
@@ -71,12 +74,12 @@ __attribute__((target("avx512f"))) float runFma() {
   return _mm512_cvtss_f32(sum[0]);
 }
 
-__attribute__((target("avx512f,avx512bf16"))) float runPairs() {
+__attribute__((target("avx512f,avx512bf16"))) float runPairs(int64_t turns) {
   __m512 sum[chains];
   __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f803f80), y = x;
   for (int i = 0; i < chains; ++i)
     sum[i] = _mm512_set1_ps(float(i));
-  for (int t = 0; t < turns; ++t)
+  for (int64_t t = 0; t < turns; ++t)
 #pragma GCC unroll 24
     for (int i = 0; i < chains; ++i) {
       sum[i] = _mm512_dpbf16_ps(sum[i], x, y);
@@ -87,17 +90,48 @@ __attribute__((target("avx512f,avx512bf16"))) float runPairs() {
   return _mm512_cvtss_f32(sum[0]);
 }
 
-/// GFLOP/s of all threads without any memory access; 0 if the processor lacks the instruction.
-double peak(bool bf16) {
+/// Computes `flops` on all threads without touching memory; empty if the processor lacks the instruction.
+std::function<void()> onRegisters(bool bf16, double flops) {
   if (cpu::supportedIsa() < (bf16 ? cpu::Isa::Avx512Bf16 : cpu::Isa::Avx512))
-    return 0;
-  volatile float sink = 0;
-  double time = shortest([&] { cpu::parallelRegion([&](int, int) { sink = bf16 ? runPairs() : runFma(); }); });
-  return moire_threads() * double(chains) * turns * (bf16 ? 64 : 32) / time * 1e-9;
+    return {};
+  int64_t turns = int64_t(flops / (moire_threads() * double(chains) * (bf16 ? 64 : 32))) + 1;
+  return [=] {
+    cpu::parallelRegion([&](int, int) {
+      volatile float kept = bf16 ? runPairs(turns) : runFma(turns);
+      (void)kept;
+    });
+  };
 }
 #else
-double peak(bool) { return 0; }
+std::function<void()> onRegisters(bool, double) { return {}; }
 #endif
+
+/// Measures and prints one line.
+void measure(const char *type, const std::string &what, bool bf16, double flops, double bytes,
+             const std::function<void()> &ours, const std::function<void()> &theirs) {
+  std::function<void()> registers = onRegisters(bf16, flops);
+  Times a, b, c;
+  ours();
+  if (theirs)
+    theirs();
+  double end = seconds() + budget();
+  do {
+    a.run(ours);
+    if (registers)
+      b.run(registers);
+    if (theirs)
+      c.run(theirs);
+  } while (seconds() < end);
+  std::printf("%-9s %-34s %9.1f us %7.1f GF/s", type, what.c_str(), a.best * 1e6, flops / a.best * 1e-9);
+  if (registers)
+    std::printf("  %5.1f%% of registers' %6.1f", 100 * b.total / a.total, flops / b.best * 1e-9);
+  if (theirs)
+    std::printf("  %5.2f x oneDNN's %7.1f", c.total / a.total, flops / c.best * 1e-9);
+  if (bytes > 0)
+    std::printf("  B at %.1f GB/s", bytes / a.best * 1e-9);
+  std::printf("\n");
+  std::fflush(stdout);
+}
 
 struct Shape {
   const char *what;
@@ -139,9 +173,7 @@ float random() {
 /// Memory as aligned as that of the runtime.
 template <typename T> struct Aligned {
   using value_type = T;
-  template <typename U> struct rebind {
-    using other = Aligned<U>;
-  };
+  template <typename U> struct rebind { using other = Aligned<U>; };
   T *allocate(size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
   void deallocate(T *p, size_t) { ::operator delete(p, std::align_val_t(64)); }
   bool operator==(const Aligned &) const { return true; }
@@ -163,22 +195,11 @@ Values values(int64_t count, bool bf16) {
   return all;
 }
 
-void row(const char *type, const std::string &what, double flops, double time, double top, double rival) {
-  double ours = flops / time * 1e-9, theirs = rival > 0 ? flops / rival * 1e-9 : 0;
-  std::printf("%-9s %-34s %9.1f us %8.1f GF/s %5.1f%%", type, what.c_str(), time * 1e6, ours,
-              top > 0 ? 100 * ours / top : 0);
-  if (theirs > 0)
-    std::printf("   oneDNN %8.1f GF/s  %5.2fx", theirs, ours / theirs);
-  std::printf("\n");
-  std::fflush(stdout);
-}
-
-void plain(const Shape &s, bool bf16, double top, bool bf16Out) {
-  int64_t size = bf16 ? 2 : 4;
+void plain(const Shape &s, bool bf16, bool bf16Out) {
   auto a = values(s.m * s.k, bf16), b = values(s.k * s.n, bf16), c = values(s.m * s.n, false);
   int64_t lda = s.transA ? s.m : s.k, ldb = s.transB ? s.k : s.n;
   auto *a16 = reinterpret_cast<uint16_t *>(a.data()), *b16 = reinterpret_cast<uint16_t *>(b.data());
-  double time = shortest([&] {
+  auto ours = [&] {
     if (!bf16)
       moire_gemm_f32_f32(s.m, s.n, s.k, a.data(), lda, s.transA, b.data(), ldb, s.transB, c.data(), s.n, 0);
     else if (!bf16Out)
@@ -186,20 +207,18 @@ void plain(const Shape &s, bool bf16, double top, bool bf16Out) {
     else
       moire_gemm_bf16_bf16(s.m, s.n, s.k, a16, lda, s.transA, b16, ldb, s.transB,
                            reinterpret_cast<uint16_t *>(c.data()), s.n, 0);
-  });
-  auto rival = bench::oneDnnProduct(s.m, s.n, s.k, s.transA, s.transB, bf16, bf16Out, a.data(), b.data(), c.data());
+  };
+  auto theirs = bench::oneDnnProduct(s.m, s.n, s.k, s.transA, s.transB, bf16, bf16Out, a.data(), b.data(), c.data());
   std::string what = std::string(s.what) + " " + std::to_string(s.m) + "x" + std::to_string(s.n) + "x" +
                      std::to_string(s.k) + (s.transA ? " At" : "") + (s.transB ? " Bt" : "");
-  double rivalTime = rival ? shortest(rival) : 0;
-  row(!bf16     ? "f32"
-      : bf16Out ? "bf16"
-                : "bf16_f32",
-      what, 2.0 * double(s.m) * double(s.n) * double(s.k), time, top, rivalTime);
-  if (s.m == 1)
-    std::printf("%44s %9.1f GB/s of B\n", "", double(s.k * s.n * size) / time * 1e-9);
+  measure(!bf16     ? "f32"
+          : bf16Out ? "bf16"
+                    : "bf16_f32",
+          what, bf16, 2.0 * double(s.m) * double(s.n) * double(s.k), s.m == 1 ? double(s.k * s.n * (bf16 ? 2 : 4)) : 0,
+          ours, theirs);
 }
 
-void grouped(const Experts &g, bool bf16, double top) {
+void grouped(const Experts &g, bool bf16) {
   auto a = values(g.rows * g.k, bf16), b = values(g.experts * g.k * g.n, bf16), c = values(g.rows * g.n, bf16);
   auto weight = values(g.experts * g.k * g.n, false);
   auto *a16 = reinterpret_cast<uint16_t *>(a.data()), *b16 = reinterpret_cast<uint16_t *>(b.data());
@@ -220,7 +239,7 @@ void grouped(const Experts &g, bool bf16, double top) {
     index[r] = int32_t((r * 1237) % g.rows);
   double flops = 2.0 * double(g.rows) * double(g.n) * double(g.k);
   std::string size = std::to_string(g.k) + "->" + std::to_string(g.n);
-  auto rivals = [&](int form) {
+  auto rivals = [&](int form) -> std::function<void()> {
     std::vector<std::function<void()>> calls;
     int64_t element = bf16 ? 2 : 4;
     auto at = [&](Values &v, int64_t i) { return reinterpret_cast<char *>(v.data()) + i * element; };
@@ -239,16 +258,16 @@ void grouped(const Experts &g, bool bf16, double top) {
         call = bench::oneDnnProduct(g.k, g.n, rows, true, false, bf16, false, at(a, first * g.k), at(c, first * g.n),
                                     weight.data() + e * g.k * g.n);
       if (!call)
-        return 0.0;
+        return {};
       calls.push_back(call);
     }
-    return shortest([&] {
+    return [calls] {
       for (auto &call : calls)
         call();
-    });
+    };
   };
   auto ours = [&](int form) {
-    return shortest([&] {
+    return [&, form] {
       if (form == 0 && !bf16)
         moire_grouped_gemm_f32_f32(g.rows, g.n, g.k, g.experts, offsets.data(), index.data(), a.data(), g.k, b.data(),
                                    0, c.data(), g.n);
@@ -266,14 +285,12 @@ void grouped(const Experts &g, bool bf16, double top) {
       else
         moire_grouped_gemm_weight_bf16_f32(g.k, g.n, g.experts, offsets.data(), index.data(), a16, g.k, nullptr, c16,
                                            g.n, weight.data());
-    });
+    };
   };
   const char *forms[] = {"", " dx", " dw"};
-  for (int form = 0; form < 3; ++form) {
-    double time = ours(form);
-    row(bf16 ? "bf16" : "f32", std::string("experts ") + g.what + forms[form] + " " + size, flops, time, top,
-        rivals(form));
-  }
+  for (int form = 0; form < 3; ++form)
+    measure(bf16 ? "bf16" : "f32", std::string("experts ") + g.what + forms[form] + " " + size, bf16, flops, 0,
+            ours(form), rivals(form));
 }
 
 } // namespace
@@ -282,20 +299,14 @@ int main(int argc, char **argv) {
   const char *filter = argc > 1 ? argv[1] : "";
   std::printf("%s, %d threads\n", cpu::isaName(cpu::isa()), moire_threads());
   for (int bf16 = 0; bf16 < 2; ++bf16) {
-    const char *type = bf16 ? "bf16" : "f32";
-    if (!std::strncmp(filter, "f32", 3) && bf16)
+    if ((!std::strncmp(filter, "f32/", 4) && bf16) || (!std::strncmp(filter, "bf16/", 5) && !bf16))
       continue;
-    if (!std::strncmp(filter, "bf16", 4) && !bf16)
-      continue;
-    const char *shape = std::strchr(filter, '/') ? std::strchr(filter, '/') + 1 : "";
-    double top = peak(bf16);
-    std::printf("peak %s %.1f GF/s\n", type, top);
+    const char *slash = std::strchr(filter, '/'), *name = slash ? slash + 1 : filter;
     for (const Shape &s : shapes)
-      if (std::strstr(s.what, shape))
-        plain(s, bf16, top, bf16 && !s.transA);
+      if (std::strstr(s.what, name))
+        plain(s, bf16, bf16 && !s.transA);
     for (const Experts &g : groups)
-      if (std::strstr((std::string("experts ") + g.what).c_str(), shape))
-        grouped(g, bf16, top);
-    std::printf("peak %s %.1f GF/s\n", type, peak(bf16));
+      if (std::strstr((std::string("experts ") + g.what).c_str(), name))
+        grouped(g, bf16);
   }
 }
