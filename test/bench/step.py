@@ -8,8 +8,9 @@
 
 Sets up the newest PyTorch that installs in a virtual environment outside the tree (default ~/.cache/moire/bench). Each
 round runs some steps of the compiled model, then of PyTorch eager, then of torch.compile, the same shapes on all sides;
-a round's ratio is our speed over the faster of the other two, and the median of the rounds counts. Probes of the
-machine's peak (vector units alone) stand beside each round, because other tenants of the machine make it vary.
+a round's ratio is our speed over the faster of the other two, and the median of the rounds counts. A probe of the
+machine's peak (multiply-adds on registers, in the precision of the run) stands beside each round, because other tenants
+of the machine make it vary; `of peak` is what the operations of a whole step, as the compiler counts them, reach of it.
 torch.compile is given --compile-limit seconds to get ready; a model that it has not finished by then is left to eager.
 """
 import argparse
@@ -100,19 +101,21 @@ def our_seconds(a, package, folder, data, precision):
 
 
 def peak(a):
-    """GFLOP/s of the vector units alone, or None where the probe was not built."""
+    """What the probe says: GFLOP/s of multiply-adds by precision, GB/s of reading memory."""
     probe = os.path.join(a.build, "bin", "moire-peak")
-    if not os.path.exists(probe):
-        return None
-    return json.loads(subprocess.run([probe], capture_output=True, text=True, check=True).stdout)
+    environment = {**os.environ, "MOIRE_THREADS": str(a.threads)}
+    return json.loads(subprocess.run([probe], capture_output=True, text=True, check=True, env=environment).stdout)
 
 
 def compare(a, python, model, precision, folder, data):
     spec = os.path.join(SOURCE, "examples", model, f"{model}.moire")
     package = os.path.join(folder, f"{model}-{precision}.so")
     options = [f"-D{k}={v}" for k, v in {**SIZES, **OURS[model]}.items()]
-    subprocess.run([os.path.join(a.build, "bin", "moirec"), spec, "--emit=package", f"--precision={precision}", "-o", package,
-                    *options], check=True)
+    compiler = os.path.join(a.build, "bin", "moirec")
+    subprocess.run([compiler, spec, "--emit=package", f"--precision={precision}", "-o", package, *options], check=True)
+    bill = json.loads(subprocess.run([compiler, spec, "--cost=json", f"--precision={precision}", *options], check=True,
+                                     capture_output=True, text=True).stdout)
+    operations = bill["flops_per_token"]["training"]
     peers = {"eager": Peer(python, model, precision, a.threads, False)}
     if not peers["eager"].wait(a.compile_limit):
         raise SystemExit("PyTorch did not start")
@@ -129,14 +132,16 @@ def compare(a, python, model, precision, folder, data):
         ours = statistics.median(our_seconds(a, package, folder, data, precision))
         theirs = {name: statistics.median(peer.seconds(max(2, a.steps // 2))) for name, peer in peers.items()}
         rounds.append({"ours": tokens / ours, **{name: tokens / value for name, value in theirs.items()},
-                       "ratio": min(theirs.values()) / ours, "peak": before})
+                       "ratio": min(theirs.values()) / ours, "peak": before,
+                       "of_peak": operations * tokens / ours / (1e9 * before[f"{precision}_gflops"])})
     for peer in peers.values():
         peer.close()
     median = lambda key: statistics.median(r[key] for r in rounds)
     result = {"model": model, "precision": precision, "torch": peers["eager"].ready["torch"], "rounds": rounds,
-              "tokens_per_s": {name: median(name) for name in ["ours", *peers]}, "ratio": median("ratio")}
+              "tokens_per_s": {name: median(name) for name in ["ours", *peers]}, "ratio": median("ratio"), "of_peak": median("of_peak")}
     speeds = "  ".join(f"{name} {value:8.0f}" for name, value in result["tokens_per_s"].items())
-    print(f"{model:10s} {precision:5s} tokens/s: {speeds}   ratio {result['ratio']:.2f}", flush=True)
+    print(f"{model:10s} {precision:5s} tokens/s: {speeds}   ratio {result['ratio']:.2f}   "
+          f"of peak {100 * result['of_peak']:.0f} %", flush=True)
     return result
 
 

@@ -130,7 +130,7 @@ double bf16Rate() {
 
 /// Bytes per second of summing an array that no cache holds.
 double readRate() {
-  constexpr int64_t words = int64_t(8) << 20;
+  constexpr int64_t words = int64_t(32) << 20;
   std::vector<Values<float>> arrays(size_t(moire_threads()), Values<float>(size_t(words), 1.0f));
   return rate(4.0 * words, [&](int i) {
     const float *p = arrays[size_t(i)].data();
