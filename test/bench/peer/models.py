@@ -95,14 +95,12 @@ class MoE(nn.Module):
         order = chosen.flatten().argsort(stable=True)
         tokens = order // self.top_k
         counts = chosen.flatten().bincount(minlength=self.count)
-        outputs, begin = [], 0
+        outputs = []
         kind = torch.bfloat16 if torch.is_autocast_cpu_enabled() else x.dtype
-        rows = x.to(kind)[tokens]
-        for expert, count in enumerate(counts.tolist()):
-            if count:
-                gate, up = (rows[begin:begin + count] @ self.experts.gate_up.weight[expert]).chunk(2, -1)
-                outputs.append((F.silu(gate) * up) @ self.experts.down.weight[expert])
-                begin += count
+        # One split rather than a slice per expert: the reverse of a slice fills all rows.
+        for expert, rows in enumerate(x.to(kind)[tokens].split(counts.tolist())):
+            gate, up = (rows @ self.experts.gate_up.weight[expert]).chunk(2, -1)
+            outputs.append((F.silu(gate) * up) @ self.experts.down.weight[expert])
         y = torch.cat(outputs) * gates.flatten()[order, None].to(kind)
         share = counts.float() / x.shape[0]
         self.balance = self.coefficient * self.count * (share * probs.mean(0)).sum()
