@@ -32,7 +32,7 @@ struct CompileOptions {
 /// Adds --preset, -D and --precision.
 void addCompileOptions(CLI::App &command, CompileOptions &options);
 
-/// Whether `path` is a package, rather than a spec: it ends in .so.
+/// Whether `path` is a package, rather than a spec: it is an ELF file, or its name ends in .so.
 bool isPackage(const std::string &path);
 
 /// The package of SPEC or PACKAGE: a package itself (options that only a compiler can follow are then errors), or a

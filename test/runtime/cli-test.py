@@ -286,6 +286,9 @@ class Refusals(Cli):
         self.refused("cannot load package", self.write("text.so", b"hello"), *data)
         self.refused("computes in f32, --precision asks for bf16", self.fake(), *data, "--precision", "bf16")
         self.refused("--preset and -D go with a spec", self.fake(), *data, "-D", "width=3")
+        renamed = self.path("renamed.package")
+        shutil.copy(self.fake(), renamed)
+        self.refused("--preset and -D go with a spec", renamed, *data, "-D", "width=3")
 
     def test_options(self):
         data = ("--data", self.text)
