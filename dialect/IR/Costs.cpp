@@ -168,14 +168,23 @@ Cost StatefulScanOp::getCost() { return whole(*this, scanFlops(getU(), getA()));
 // Routing
 //===----------------------------------------------------------------------===//
 
-/// Softmax over all experts, then what the gate does to the chosen ones; choosing is comparing, counted once a logit.
-static double routeFlops(Value logits, Value weights, Gate gate, bool renormalize) {
-  double perWeight = gate == Gate::TopKSoftmax ? softmaxPerElement : renormalize ? 2 : 0;
-  return (softmaxPerElement + 1) * elements(logits) + perWeight * elements(weights);
+/// Scores of all experts, then what the gate does to the chosen ones; choosing is comparing, counted once a logit, and
+/// once more where a bias is added.
+template <typename Op> static double routeFlops(Op op) {
+  double perScore = softmaxPerElement;
+  if (op.getGate() == Gate::SigmoidTopK || op.getGate() == Gate::SqrtSoftplusTopK) // the function, and sum and quotient
+    perScore = perElement(op.getGate() == Gate::SigmoidTopK ? Unary::Sigmoid : Unary::Softplus).first + 2;
+  double perWeight = op.getGate() == Gate::TopKSoftmax ? softmaxPerElement : op.getRenormalize() ? 2 : 0;
+  perWeight += op.getScale().isExactlyValue(1.0) ? 0 : 1;
+  return (perScore + 1 + (op.getBias() ? 1 : 0)) * elements(op.getLogits()) + perWeight * elements(op.getWeights());
 }
 
-Cost RouteOp::getCost() { return whole(*this, routeFlops(getLogits(), getWeights(), getGate(), getRenormalize())); }
-Cost RouteGradOp::getCost() { return whole(*this, 4 * elements(getProbs()) + 4 * elements(getWeights())); }
+Cost RouteOp::getCost() { return whole(*this, routeFlops(*this)); }
+Cost RouteGradOp::getCost() {
+  double perScore = getLogits() ? 4 + 6 : 4; // scores again, and the derivative of each
+  return whole(*this, perScore * elements(getProbs()) + 4 * elements(getWeights()));
+}
+Cost AssignOp::getCost() { return whole(*this, 0); }
 Cost DispatchOp::getCost() { return whole(*this, 0); }
 Cost GatherRowsOp::getCost() {
   Cost cost = part(*this, 0);
@@ -186,6 +195,9 @@ Cost GatherRowsGradOp::getCost() { return whole(*this, elements(getDy())); }
 Cost CombineOp::getCost() { return whole(*this, 2 * elements(getX())); }
 Cost CombineGradOp::getCost() { return whole(*this, 3 * elements(getX())); }
 Cost ExpertLoadOp::getCost() { return whole(*this, 2 * elements(getY())); }
+Cost ChoiceLoadOp::getCost() { return whole(*this, elements(getY())); }
+Cost SequenceBalanceLossOp::getCost() { return whole(*this, elements(getProbs()) + 3 * elements(getLoad())); }
+Cost SequenceBalanceLossGradOp::getCost() { return whole(*this, 2 * elements(getLoad())); }
 Cost BalanceLossOp::getCost() { return whole(*this, elements(getProbs()) + 3 * elements(getLoad())); }
 Cost BalanceLossGradOp::getCost() { return whole(*this, 2 * elements(getLoad())); }
 
@@ -195,7 +207,7 @@ Cost BalanceLossGradOp::getCost() { return whole(*this, 2 * elements(getLoad()))
 
 Cost FusedRouteOp::getCost() {
   double load = 2 * elements(getLoad());
-  return whole(*this, load + routeFlops(getLogits(), getWeights(), getGate(), getRenormalize()));
+  return whole(*this, load + routeFlops(*this));
 }
 
 /// What a type costs to move when it lives in memory outside the kernel.

@@ -68,10 +68,11 @@ def Moire_RowwiseOp : Moire_Op<"rowwise", [SingleBlock, AttrSizedOperandSegments
   let hasCanonicalizer = 1;
 }
 
-def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", []> {
+def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", [AttrSizedOperandSegments]> {
   let summary = "Scores, choice, histogram and permutation of a router in one op";
   let description = [{
-    `moire.route`, `moire.dispatch` and `moire.expert_load` together, from the router's logits.
+    `moire.route`, `moire.dispatch` and `moire.expert_load` together, from the router's logits. With `capacity` the
+    weights are the gates that decide who stays.
     - (C1) as the three ops
 
     Example:
@@ -81,11 +82,15 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", []> {
         tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>, tensor<8xf32>)
     ```
   }];
-  let arguments = (ins Moire_FullTensor:$logits, Moire_GateAttr:$gate, UnitAttr:$renormalize);
+  let arguments = (ins Moire_FullTensor:$logits, Optional<Moire_FullTensor>:$bias, Optional<Moire_Index>:$assigned,
+                       Moire_GateAttr:$gate, UnitAttr:$renormalize, DefaultValuedAttr<F64Attr, "1.0">:$scale,
+                       DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$best,
+                       OptionalAttr<I64Attr>:$capacity);
   let results = (outs Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Moire_Index:$offsets,
                       Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position, Moire_FullTensor:$load);
   let assemblyFormat = [{
-    `` $gate $logits (`renormalize` $renormalize^)? attr-dict `:` functional-type(operands, results)
+    `` $gate $logits (`bias` $bias^)? (`assigned` $assigned^)? (`renormalize` $renormalize^)? (`scale` $scale^)?
+    (`groups` $groups^ `best` $best)? (`capacity` $capacity^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

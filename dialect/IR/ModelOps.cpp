@@ -76,27 +76,6 @@ LogicalResult MlpOp::verify() {
 
 LogicalResult SwigluOp::verify() { return expectSameShape(*this); } // swiglu.C1
 
-LogicalResult MoeOp::verify() {
-  if (failed(expectSameShape(*this))) // moe.C1
-    return failure();
-  int64_t experts = getExperts(), topK = getTopK();
-  if (topK < 1 || topK > experts) // moe.C2
-    return emitOpError("expects `top_k` from 1 to the ") << experts << " experts, got " << topK;
-  bool softmaxFirst = getGate() == Gate::SoftmaxTopK;
-  if (getRenormalize() && !softmaxFirst) // moe.C3
-    return emitOpError("expects no `renormalize` with the gate topk_softmax, whose weights add up to 1 already");
-  if (!softmaxFirst && topK == 1) // moe.C3
-    return emitOpError("expects `top_k` above 1 with the gate topk_softmax, got 1: the only weight would always be 1");
-  double balance = getBalance().convertToDouble(), z = getZ().convertToDouble();
-  if (!(balance >= 0)) // moe.C4
-    return emitOpError("expects `balance` of 0 or more, got ") << balance;
-  if (!(z >= 0)) // moe.C4
-    return emitOpError("expects `z` of 0 or more, got ") << z;
-  if (getGated() && getActivation() != Unary::Silu) // moe.C5
-    return emitOpError("expects gated experts to use silu, got ") << stringifyUnary(getActivation());
-  return success();
-}
-
 LogicalResult MambaOp::verify() { return expectSameShape(*this); } // mamba.C1
 
 /// The embedding of the same model that has this path, or null.

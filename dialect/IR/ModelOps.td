@@ -16,6 +16,7 @@ include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialect/IR/MoireEnums.td"
 include "dialect/IR/MoireInterfaces.td"
+include "dialect/IR/MoireTypes.td"
 
 def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> {
   let summary = "A language model: tokens in, logits out";
@@ -204,33 +205,85 @@ def Moire_SwigluOp : Moire_BlockOp<"swiglu"> {
   let hasVerifier = 1;
 }
 
-def Moire_MoeOp : Moire_BlockOp<"moe"> {
-  let summary = "Token-choice mixture of experts, dropless";
+def Moire_RouterOp : Moire_BlockOp<"router"> {
+  let summary = "Choice of experts for every token";
   let description = [{
-    Router logits `x Wr` in full precision over `experts`; each token goes to its `top_k` experts and gets the sum of
-    their outputs times their gates (see `moire.route`). Experts are two-matrix (activation given) or gated
-    (`gated`: silu) layers of `hidden` features without bias. Losses: `balance * experts * sum_e mean_t(p_te) *
-    count_e/tokens`
-    and `z * mean_t logsumexp(logits_t)^2`.
-    - (C1) `shape(y) = shape(x)`
-    - (C2) 1 <= top_k <= experts
-    - (C3) renormalize only with softmax_topk; topk_softmax only with top_k > 1
-    - (C4) balance >= 0, z >= 0
-    - (C5) gated experts use silu
+    `token`: logits `x W` in full precision over `experts + nulls` choices; each token takes its `top_k` (see
+    `moire.route`: gate, renormalize, scale, groups). With `bias_rate` a vector `bias` is added to the scores for the
+    choice alone, and after each step moves by `bias_rate` against the sign of each choice's excess load. Null choices
+    have no expert: they add nothing. `capacity` limits, in training, the rows of an expert to
+    `floor(capacity * tokens * top_k / experts)`: the largest gates stay. `hash`: experts by the token's id, all gates
+    `1 / top_k`, no parameters. `balanced`: the scores of `token`, the experts by position.
+
+    Losses, each a coefficient times: `balance`: `choices * sum_e mean_t(p_te) * count_e/tokens`; `sequence_balance`:
+    `choices / top_k` times the same for each sequence by itself, averaged; `z`: `mean_t logsumexp(logits_t)^2`;
+    `mutual_information`: `sum_e m_e log m_e - mean_t sum_e p_te log p_te`, `m = mean_t p_t`. `p` are the scores over
+    their sum. `nested` says that the block's path is one part longer than what its quantities are reported under.
+    - (C1) the routing has the extents of x, and `experts`
+    - (C2) 1 <= top_k <= experts + nulls
+    - (C3) renormalize not with topk_softmax; topk_softmax only with top_k > 1
+    - (C4) bias_rate and the coefficients of losses are 0 or more; scale is above 0
+    - (C5) groups divides experts, without nulls; the top_groups hold at least top_k experts
+    - (C6) `tokens` is given with the choice hash alone, with the extents of x
+    - (C7) no bias_rate, groups, nulls, balance or sequence_balance but with the choice token; with hash no z and no
+      mutual_information
+    - (C8) the capacity makes room for a row of each expert
 
     Example:
     ```mlir
-    %e = moire.moe softmax_topk %s activation relu path "layers.#.moe" {balance = 1.000000e-02 : f64, experts =
-        4 : i64, gated = false, hidden = 16 : i64, paths = ["layers.0.moe", "layers.1.moe"], renormalize = true,
-        top_k = 2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    %q = moire.router token %s gate softmax_topk path "layers.#.moe.router" {balance = 1.000000e-02 : f64,
+        experts = 4 : i64, nested, paths = ["layers.0.moe.router", "layers.1.moe.router"], renormalize, top_k =
+        2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> !moire.routing<batch = 2, time = 3, experts = 4>
     ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$experts, I64Attr:$top_k, I64Attr:$hidden, BoolAttr:$gated,
-                        Moire_UnaryAttr:$activation, Moire_GateAttr:$gate, BoolAttr:$renormalize, F64Attr:$balance,
-                        F64Attr:$z), blockArguments);
+  let arguments = !con((ins Moire_Tensor:$x, Optional<Moire_Index>:$tokens, Moire_ChoiceAttr:$choice,
+                        Moire_GateAttr:$gate, I64Attr:$experts, I64Attr:$top_k, UnitAttr:$renormalize,
+                        DefaultValuedAttr<F64Attr, "1.0">:$scale, DefaultValuedAttr<F64Attr, "0.0">:$bias_rate,
+                        DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
+                        DefaultValuedAttr<I64Attr, "0">:$nulls, OptionalAttr<F64Attr>:$capacity,
+                        DefaultValuedAttr<F64Attr, "0.0">:$balance,
+                        DefaultValuedAttr<F64Attr, "0.0">:$sequence_balance, DefaultValuedAttr<F64Attr, "0.0">:$z,
+                        DefaultValuedAttr<F64Attr, "0.0">:$mutual_information, UnitAttr:$nested), blockArguments);
+  let results = (outs Moire_Routing:$routing);
+  let assemblyFormat = [{
+    `` $choice $x (`tokens` $tokens^)? `gate` `` $gate `path` $path attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Choices of a token: experts, and null ones.
+    int64_t getChoices() { return getExperts() + getNulls(); }
+    /// Rows that an expert takes in training, by the capacity; none when it takes all.
+    std::optional<int64_t> getRowLimit();
+  }];
+}
+
+def Moire_ExpertsOp : Moire_BlockOp<"experts"> {
+  let summary = "A pool of experts, applied as a routing says";
+  let description = [{
+    `y[t] = sum_j gate[t, j] * expert[chosen[t, j]](x[t])`. Experts are two-matrix (activation given) or gated
+    (`gated`: silu) layers of `hidden` features without bias. With `latent` they work on `x D` of so many features,
+    and `U` brings their sum back. With `shared_hidden` one more expert sees every token, times
+    `sigmoid(x g)` with `shared_gate`. Ops with equal paths are uses of one pool.
+    - (C1) `shape(y) = shape(x)`
+    - (C2) the routing has the batch and time of x
+    - (C3) gated experts use silu, the shared one too
+    - (C4) shared_gate only with a shared expert
+
+    Example:
+    ```mlir
+    %e = moire.experts %s, %q activation relu path "layers.#.moe.experts" {hidden = 16 : i64, paths =
+        ["layers.0.moe.experts", "layers.1.moe.experts"]} : (tensor<2x3x8xbf16>, !moire.routing<batch = 2, time = 3,
+        experts = 4>) -> tensor<2x3x8xbf16>
+    ```
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, Moire_Routing:$routing, I64Attr:$hidden, UnitAttr:$gated,
+                        Moire_UnaryAttr:$activation, DefaultValuedAttr<I64Attr, "0">:$latent,
+                        DefaultValuedAttr<I64Attr, "0">:$shared_hidden, UnitAttr:$shared_gated,
+                        DefaultValuedAttr<Moire_UnaryAttr, "::moire::Unary::Silu">:$shared_activation,
+                        UnitAttr:$shared_gate), blockArguments);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = [{
-    `` $gate $x `activation` `` $activation `path` $path attr-dict `:` functional-type(operands, results)
+    $x `,` $routing `activation` `` $activation `path` $path attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

@@ -19,6 +19,9 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialect/IR/MoireAttrs.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialect/IR/MoireTypes.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "dialect/IR/MoireOps.cpp.inc"
 
@@ -26,6 +29,10 @@ void moire::MoireDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialect/IR/MoireAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialect/IR/MoireTypes.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

@@ -26,6 +26,7 @@ def Moire_Dialect : Dialect {
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let usePropertiesForAttributes = 1;
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
 }
 
 class Moire_Op<string mnemonic, list<Trait> traits = []> : Op<Moire_Dialect, mnemonic, traits>;

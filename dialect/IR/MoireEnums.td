@@ -34,10 +34,18 @@ def Moire_NormKind : Moire_Enum<"NormKind", "normalisations", [
   I32EnumAttrCase<"Rms", 0, "rms">, I32EnumAttrCase<"Layer", 1, "layer">]>;
 def Moire_NormKindAttr : Moire_EnumAttr<Moire_NormKind, "norm">;
 
-/// Where the softmax of a router stands; the two differ by the mass that top-k drops.
-def Moire_Gate : Moire_Enum<"Gate", "order of softmax and top-k", [
-  I32EnumAttrCase<"SoftmaxTopK", 0, "softmax_topk">, I32EnumAttrCase<"TopKSoftmax", 1, "topk_softmax">]>;
+/// How scores are made of logits, and whether before the choice or after it. The numbers are those of moire_route.
+/// The two softmaxes differ by the mass that top-k drops; scores of one expert alone know no order.
+def Moire_Gate : Moire_Enum<"Gate", "scores of a router", [
+  I32EnumAttrCase<"SoftmaxTopK", 0, "softmax_topk">, I32EnumAttrCase<"TopKSoftmax", 1, "topk_softmax">,
+  I32EnumAttrCase<"SigmoidTopK", 2, "sigmoid_topk">, I32EnumAttrCase<"SqrtSoftplusTopK", 3, "sqrt_softplus_topk">]>;
 def Moire_GateAttr : Moire_EnumAttr<Moire_Gate, "gate">;
+
+/// Who chooses: tokens by their scores, a hash of the token's id, or the position, so that loads are equal.
+def Moire_Choice : Moire_Enum<"Choice", "ways to choose experts", [
+  I32EnumAttrCase<"Token", 0, "token">, I32EnumAttrCase<"Hash", 1, "hash">,
+  I32EnumAttrCase<"Balanced", 2, "balanced">]>;
+def Moire_ChoiceAttr : Moire_EnumAttr<Moire_Choice, "choice">;
 
 def Moire_Padding : Moire_Enum<"Padding", "what a convolution reads before its input begins", [
   I32EnumAttrCase<"Causal", 0, "causal">, I32EnumAttrCase<"Valid", 1, "valid">]>;

@@ -3,7 +3,7 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Everything that TableGen makes of the dialect: enumerations, attributes, ops.
+// Everything that TableGen makes of the dialect: enumerations, attributes, types, ops.
 //===----------------------------------------------------------------------===//
 #ifndef MOIRE_DIALECT_IR_MOIREOPS_H
 #define MOIRE_DIALECT_IR_MOIREOPS_H
@@ -24,6 +24,9 @@
 
 #define GET_ATTRDEF_CLASSES
 #include "dialect/IR/MoireAttrs.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialect/IR/MoireTypes.h.inc"
 
 #define GET_OP_CLASSES
 #include "dialect/IR/MoireOps.h.inc"

@@ -27,6 +27,8 @@ LogicalResult ParamOp::verify() {
     return emitOpError("expects `lr_factor` of 0 or more, got ") << lr;
   if (!(decay >= 0)) // param.C2
     return emitOpError("expects `decay_factor` of 0 or more, got ") << decay;
+  if (getSignRate() && !(getSignRate()->convertToDouble() > 0)) // param.C3
+    return emitOpError("expects `sign_rate` above 0, got ") << getSignRate()->convertToDouble();
   return success();
 }
 

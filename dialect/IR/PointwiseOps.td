@@ -28,9 +28,12 @@ def Moire_ParamOp : Moire_Op<"param", [Symbol]> {
     Declares storage and first values of one parameter; functions take it as an argument that carries
     `moire.param = @name`. Stacked parameters (copies per iteration of the enclosing repeats) have `stack` leading
     extents that count copies, and as many `paths` as copies. `compute` says that products read a bf16 copy.
+    A parameter with `sign_rate` is none of the loss: the optimizer moves it by that rate against the sign of what
+    its gradient holds, without decay, and leaves it out of the gradient's norm.
 
     - (C1) the product of the first `stack` extents is the number of paths
     - (C2) lr_factor >= 0, decay_factor >= 0
+    - (C3) sign_rate > 0
 
     Example:
     ```mlir
@@ -41,7 +44,8 @@ def Moire_ParamOp : Moire_Op<"param", [Symbol]> {
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Moire_Tensor>:$type, I64Attr:$stack, Moire_RoleAttr:$role,
                        StrArrayAttr:$paths, Moire_InitAttr:$init, DefaultValuedAttr<F64Attr, "0.0">:$init_a,
                        DefaultValuedAttr<F64Attr, "0.0">:$init_b, DefaultValuedAttr<F64Attr, "1.0">:$lr_factor,
-                       DefaultValuedAttr<F64Attr, "1.0">:$decay_factor, UnitAttr:$compute);
+                       DefaultValuedAttr<F64Attr, "1.0">:$decay_factor, UnitAttr:$compute,
+                       OptionalAttr<F64Attr>:$sign_rate);
   let assemblyFormat = "$sym_name `:` $type `role` `` $role `init` `` $init attr-dict";
   let hasVerifier = 1;
 }

@@ -199,16 +199,28 @@ Dependence StatefulScanOp::getDependence(unsigned operand, unsigned) { return sc
 // Routing
 //===----------------------------------------------------------------------===//
 
-Dependence RouteOp::getDependence(unsigned, unsigned) { return same; }
+Dependence RouteOp::getDependence(unsigned operand, unsigned) {
+  return (*this)->getOperand(operand) == getBias() ? onWeight(getBias()) : same;
+}
 Dependence RouteGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence AssignOp::getDependence(unsigned operand, unsigned) {
+  return (*this)->getOperand(operand) == getPosition() ? all : same;
+}
 /// Where a row stands depends on every token; whose row it is does not, and that is all that its reader sees. The
-/// counts, read as numbers, depend on all: see expert_load.
-Dependence DispatchOp::getDependence(unsigned, unsigned) { return same; }
+/// counts, read as numbers, depend on all: see expert_load. A capacity makes tokens compete: who stays depends on all.
+Dependence DispatchOp::getDependence(unsigned, unsigned) { return getCapacity() ? all : same; }
 Dependence GatherRowsOp::getDependence(unsigned, unsigned) { return same; }
 Dependence GatherRowsGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CombineOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CombineGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence ExpertLoadOp::getDependence(unsigned, unsigned) { return all; }
+Dependence ChoiceLoadOp::getDependence(unsigned, unsigned) { return shapeOf(getY().getType()).size() == 2 ? allTime : all; }
+Dependence SequenceBalanceLossOp::getDependence(unsigned, unsigned) { return all; }
+Dependence SequenceBalanceLossGradOp::getDependence(unsigned, unsigned) { return all; }
 Dependence BalanceLossOp::getDependence(unsigned, unsigned) { return all; }
 Dependence BalanceLossGradOp::getDependence(unsigned, unsigned) { return all; }
-Dependence FusedRouteOp::getDependence(unsigned, unsigned result) { return result == 7 ? all : same; } // 7: load
+Dependence FusedRouteOp::getDependence(unsigned operand, unsigned result) {
+  if (result == 7 || (getCapacity() && result >= 3)) // the load; what a capacity decides
+    return all;
+  return (*this)->getOperand(operand) == getBias() ? onWeight(getBias()) : same;
+}

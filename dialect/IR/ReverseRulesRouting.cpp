@@ -11,10 +11,22 @@
 using namespace mlir;
 using namespace moire;
 
+/// Each expert's share of the choices less the mean share: what the sign rule balances.
+static Value excessLoad(OpBuilder &builder, Location loc, Value chosen, RankedTensorType bias) {
+  Value load = ChoiceLoadOp::create(builder, loc, bias, chosen);
+  Value mean = FillOp::create(builder, loc, bias, llvm::APFloat(1.0 / static_cast<double>(bias.getNumElements())));
+  return BinaryOp::create(builder, loc, bias, load, mean, Binary::Sub);
+}
+
 LogicalResult RouteOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
-  scope.accumulate(getLogits(), RouteGradOp::create(builder, getLoc(), getLogits().getType(), getProbs(), getWeights(),
-                                                    getChosen(), scope.cotangent(getWeights()),
-                                                    scope.cotangent(getProbs()), getGate(), getRenormalize()));
+  Value dweights = scope.cotangent(getWeights()), dprobs = scope.cotangent(getProbs());
+  bool alone = getGate() == Gate::SigmoidTopK || getGate() == Gate::SqrtSoftplusTopK;
+  if (scope.wanted(getLogits()))
+    scope.accumulate(getLogits(), RouteGradOp::create(builder, getLoc(), getLogits().getType(), getProbs(),
+                                                      getWeights(), getChosen(), alone ? getLogits() : Value(),
+                                                      dweights, dprobs, getGate(), getRenormalize(), getScale()));
+  if (getBias() && scope.wanted(getBias()))
+    scope.accumulate(getBias(), excessLoad(builder, getLoc(), getChosen(), tensorType(getBias())));
   return success();
 }
 
@@ -39,5 +51,13 @@ LogicalResult BalanceLossOp::buildReverse(OpBuilder &builder, ReverseScope &scop
   if (scope.wanted(getProbs()))
     scope.accumulate(getProbs(), BalanceLossGradOp::create(builder, getLoc(), getProbs().getType(),
                                                            scope.cotangent(getLoss()), getLoad(), getFactor()));
+  return success();
+}
+
+LogicalResult SequenceBalanceLossOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
+  if (scope.wanted(getProbs()))
+    scope.accumulate(getProbs(), SequenceBalanceLossGradOp::create(builder, getLoc(), getProbs().getType(),
+                                                                   scope.cotangent(getLoss()), getLoad(),
+                                                                   getFactor()));
   return success();
 }

@@ -30,22 +30,47 @@ static LogicalResult expectChoice(Operation *op, Type logits, Type probs, Type w
   return expectShape(op, "chosen", chosen, perChoice); // route.C2
 }
 
-/// Fails when weights that add up to 1 already are to be divided by their sum.
-static LogicalResult expectGate(Operation *op, Gate gate, bool renormalize) {
-  if (renormalize && gate != Gate::SoftmaxTopK) // route.C3
-    return op->emitOpError("expects `renormalize` only with the gate softmax_topk, got ") << stringifyGate(gate);
+/// Fails unless the way from scores to weights has a meaning.
+static LogicalResult expectGate(Operation *op, Gate gate, bool renormalize, double scale) {
+  if (renormalize && gate == Gate::TopKSoftmax) // route.C3
+    return op->emitOpError("expects no `renormalize` with the gate topk_softmax");
+  if (!(scale > 0)) // route.C3
+    return op->emitOpError("expects `scale` above 0, got ") << scale;
   return success();
 }
 
+/// Fails unless bias, groups and assigned experts, which steer the choice, fit the logits and each other.
+template <typename Op> static LogicalResult expectSteering(Op op) {
+  Type logits = op.getLogits().getType(), weights = op.getWeights().getType();
+  int64_t experts = lastExtent(logits), groups = op.getGroups(), best = op.getBest();
+  if (op.getBias()) { // route.C4
+    Type bias = op.getBias().getType();
+    if (failed(expectShape(op, "bias", bias, {experts}, op.getLogits())) ||
+        failed(expectElement(op, "bias", bias, elementOf(logits))))
+      return failure();
+  }
+  if (groups < 1 || experts % groups != 0) // route.C5
+    return op.emitOpError("expects `groups` to divide the ") << experts << " experts, got " << groups;
+  if (best < 1 || best > groups || best * (experts / groups) < lastExtent(weights)) // route.C5
+    return op.emitOpError("expects `best` from 1 to the ")
+           << groups << " groups, holding at least " << lastExtent(weights) << " experts, got " << best;
+  if (!op.getAssigned())
+    return success();
+  if (op.getBias() || groups != 1) // route.C6
+    return op.emitOpError("expects neither bias nor groups where the experts are assigned");
+  return expectShape(op, "assigned", op.getAssigned().getType(), shapeOf(op.getChosen().getType())); // route.C6
+}
+
 LogicalResult RouteOp::verify() {
-  if (failed(expectGate(*this, getGate(), getRenormalize()))) // route.C3
+  if (failed(expectGate(*this, getGate(), getRenormalize(), getScale().convertToDouble())) || // route.C3
+      failed(expectChoice(*this, getLogits().getType(), getProbs().getType(), getWeights().getType(), // route.C1, C2
+                          getChosen().getType())))
     return failure();
-  return expectChoice(*this, getLogits().getType(), getProbs().getType(), getWeights().getType(), // route.C1, C2
-                      getChosen().getType());
+  return expectSteering(*this); // route.C4, C5, C6
 }
 
 LogicalResult RouteGradOp::verify() {
-  if (failed(expectGate(*this, getGate(), getRenormalize())) || // route_grad.C1
+  if (failed(expectGate(*this, getGate(), getRenormalize(), getScale().convertToDouble())) || // route_grad.C1
       failed(expectChoice(*this, getDlogits().getType(), getProbs().getType(), getWeights().getType(),
                           getChosen().getType())))
     return failure();
@@ -53,6 +78,30 @@ LogicalResult RouteGradOp::verify() {
     return failure(); // route_grad.C1
   if (getDprobs() && failed(expectType(*this, "dprobs", getDprobs().getType(), getProbs().getType())))
     return failure(); // route_grad.C1
+  bool alone = getGate() == Gate::SigmoidTopK || getGate() == Gate::SqrtSoftplusTopK;
+  if (alone != static_cast<bool>(getLogits())) // route_grad.C2
+    return emitOpError("expects `logits` with gates that score each expert by itself, and only with them, not with ")
+           << stringifyGate(getGate());
+  if (getLogits())
+    return expectType(*this, "logits", getLogits().getType(), getProbs().getType()); // route_grad.C2
+  return success();
+}
+
+LogicalResult AssignOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getChosen().getType());
+  bool hash = getChoice() == Choice::Hash;
+  if (shape.size() != 3 || getChoice() == Choice::Token) // assign.C4
+    return emitOpError("expects `chosen` of rank 3 and the choice hash or balanced, got ")
+           << getChosen().getType() << " and " << stringifyChoice(getChoice());
+  int64_t experts = getExperts();
+  if (shape[2] < 1 || shape[2] > experts) // assign.C1
+    return emitOpError("expects a top_k from 1 to the ") << experts << " experts, got " << shape[2];
+  if (hash != static_cast<bool>(getTokens())) // assign.C2
+    return emitOpError("expects tokens with the choice hash, and only with it");
+  if (hash && failed(expectShape(*this, "tokens", getTokens().getType(), shape.drop_back()))) // assign.C2
+    return failure();
+  if (getPosition() && (hash || !shapeOf(getPosition().getType()).empty())) // assign.C3
+    return emitOpError("expects a scalar `position` with the choice balanced only, got ") << getPosition().getType();
   return success();
 }
 
@@ -72,9 +121,14 @@ static LogicalResult expectDispatch(Operation *op, Type chosen, Type offsets, Ty
   return expectShape(op, "position", position, shapeOf(chosen));
 }
 
-LogicalResult DispatchOp::verify() { // dispatch.C1
-  return expectDispatch(*this, getChosen().getType(), getOffsets().getType(), getRows().getType(), getSlots().getType(),
-                        getPosition().getType());
+LogicalResult DispatchOp::verify() {
+  if (failed(expectDispatch(*this, getChosen().getType(), getOffsets().getType(), getRows().getType(),
+                            getSlots().getType(), getPosition().getType()))) // dispatch.C1
+    return failure();
+  if (getCapacity().has_value() != static_cast<bool>(getGates()) || (getCapacity() && *getCapacity() < 1))
+    return emitOpError("expects gates together with a capacity of 1 or more"); // dispatch.C2
+  return getGates() ? expectShape(*this, "gates", getGates().getType(), shapeOf(getChosen().getType()), getChosen())
+                    : success(); // dispatch.C2
 }
 
 LogicalResult GatherRowsOp::verify() {
@@ -140,6 +194,14 @@ LogicalResult ExpertLoadOp::verify() {
   return expectShape(*this, "y", getY().getType(), {shapeOf(offsets)[0] - 1}, getOffsets()); // expert_load.C1
 }
 
+LogicalResult ChoiceLoadOp::verify() {
+  ArrayRef<int64_t> shape = shapeOf(getY().getType()), chosen = shapeOf(getChosen().getType());
+  if (shape.size() == 1 || (shape.size() == 2 && !chosen.empty() && chosen[0] == shape[0]))
+    return success();
+  return emitOpError("expects `y` of one extent, or of two with the first of `chosen`, got ") // choice_load.C1
+         << getY().getType() << " and " << getChosen().getType();
+}
+
 /// Fails unless there is a load per expert, and a scalar loss.
 static LogicalResult expectBalance(Operation *op, Type probs, Type load, StringRef lossName, Type loss) {
   if (shapeOf(probs).empty())
@@ -158,17 +220,37 @@ LogicalResult BalanceLossGradOp::verify() { // balance_loss_grad.C1
   return expectBalance(*this, getDprobs().getType(), getLoad().getType(), "dloss", getDloss().getType());
 }
 
+/// Fails unless there is a load per sequence and expert, and a scalar loss.
+static LogicalResult expectSequenceBalance(Operation *op, Type probs, Type load, StringRef lossName, Type loss) {
+  if (failed(expectRank(op, "probs", probs, 3)) ||
+      failed(expectShape(op, "load", load, {shapeOf(probs)[0], lastExtent(probs)})) ||
+      failed(expectElement(op, "load", load, elementOf(probs))) || failed(expectShape(op, lossName, loss, {})))
+    return failure();
+  return expectElement(op, lossName, loss, elementOf(probs));
+}
+
+LogicalResult SequenceBalanceLossOp::verify() { // sequence_balance_loss.C1
+  return expectSequenceBalance(*this, getProbs().getType(), getLoad().getType(), "loss", getLoss().getType());
+}
+
+LogicalResult SequenceBalanceLossGradOp::verify() { // sequence_balance_loss_grad.C1
+  return expectSequenceBalance(*this, getDprobs().getType(), getLoad().getType(), "dloss", getDloss().getType());
+}
+
 //===----------------------------------------------------------------------===//
 // Fused
 //===----------------------------------------------------------------------===//
 
 LogicalResult FusedRouteOp::verify() {
   Type logits = getLogits().getType(), load = getLoad().getType(), offsets = getOffsets().getType();
-  if (failed(expectGate(*this, getGate(), getRenormalize())) || // fused_route.C1
+  if (failed(expectGate(*this, getGate(), getRenormalize(), getScale().convertToDouble())) || // fused_route.C1
       failed(expectChoice(*this, logits, getProbs().getType(), getWeights().getType(), getChosen().getType())) ||
       failed(expectDispatch(*this, getChosen().getType(), offsets, getRows().getType(), getSlots().getType(),
-                            getPosition().getType())))
+                            getPosition().getType())) ||
+      failed(expectSteering(*this)))
     return failure();
+  if (getCapacity() && *getCapacity() < 1) // fused_route.C1
+    return emitOpError("expects a capacity of 1 or more, got ") << *getCapacity();
   int64_t experts = lastExtent(logits);
   if (failed(expectShape(*this, "offsets", offsets, {experts + 1}, getLogits())) || // fused_route.C1
       failed(expectShape(*this, "load", load, {experts}, getLogits())))

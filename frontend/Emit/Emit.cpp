@@ -68,7 +68,9 @@ private:
 
   //===-- types ----------------------------------------------------------===//
 
-  RankedTensorType typeOf(const Stream &stream) {
+  Type typeOf(const Stream &stream) {
+    if (stream.isRouting())
+      return RoutingType::get(&context(), model.train.batch, model.train.context, stream.experts);
     SmallVector<int64_t> shape = {model.train.batch, model.train.context};
     if (stream.width == 0)
       return RankedTensorType::get(shape, builder.getI32Type());
@@ -102,9 +104,13 @@ private:
       return;
     case Op::Kind::Loop:
       return emitLoop(op, loc);
-    case Op::Kind::Apply:
-      values[op.results[0]] = emitLayer(*op.layer, operand(0), type, loc);
+    case Op::Kind::Apply: {
+      SmallVector<Value> operands;
+      for (size_t i = 0; i < op.operands.size(); ++i)
+        operands.push_back(operand(i));
+      values[op.results[0]] = emitLayer(*op.layer, operands, type, loc);
       return;
+    }
     }
   }
 
@@ -139,8 +145,9 @@ private:
   }
   static StringRef word(const Layer &layer, StringRef name) { return argumentOf(layer, name).constant->text; }
 
-  Value emitLayer(const Layer &layer, Value x, Type type, Location loc) {
+  Value emitLayer(const Layer &layer, ArrayRef<Value> operands, Type type, Location loc) {
     StringRef name = layer.builtin->name;
+    Value x = operands[0], second = operands.size() > 1 ? operands[1] : Value();
     if (!layer.builtin->hasParameters)
       return UnaryOp::create(builder, loc, type, x, *symbolizeUnary(name));
     std::string path = symbolicPath(layer.path);
@@ -171,8 +178,14 @@ private:
                            flag(layer, "bias"), path, paths);
     if (name == "swiglu")
       return SwigluOp::create(builder, loc, type, x, count(layer, "hidden"), flag(layer, "bias"), path, paths);
-    if (name == "moe")
-      return emitMoe(layer, x, type, loc, path, paths);
+    if (name == "route")
+      return emitRouter(layer, x, second, loc, path, paths, /*nested=*/false);
+    if (name == "experts")
+      return emitExperts(layer, x, second, type, loc, path, paths);
+    if (name == "moe") {
+      Value routing = emitRouter(layer, x, second, loc, path + ".router", under(paths, "router"), /*nested=*/true);
+      return emitExperts(layer, x, routing, type, loc, path + ".experts", under(paths, "experts"));
+    }
     if (name == "mamba")
       return MambaOp::create(builder, loc, type, x, count(layer, "state"), count(layer, "conv"), count(layer, "expand"),
                              count(layer, "dt_rank"), path, paths);
@@ -182,13 +195,44 @@ private:
     return HeadOp::create(builder, loc, type, x, count(layer, "vocab"), flag(layer, "bias"), table, path, paths);
   }
 
-  Value emitMoe(const Layer &layer, Value x, Type type, Location loc, StringRef path, ArrayAttr paths) {
-    const Layer &expert = *argumentOf(layer, "expert").layer;
-    bool gated = expert.builtin->name == "swiglu";
-    Unary activation = gated ? Unary::Silu : *symbolizeUnary(word(expert, "activation"));
-    return MoeOp::create(builder, loc, type, x, count(layer, "experts"), count(layer, "top_k"), expertHidden(layer),
-                         gated, activation, *symbolizeGate(word(layer, "gate")), flag(layer, "renormalize"),
-                         real(layer, "balance"), real(layer, "z"), path, paths);
+  /// The paths of a part of a block.
+  ArrayAttr under(ArrayAttr paths, StringRef part) {
+    SmallVector<Attribute> longer;
+    for (Attribute path : paths)
+      longer.push_back(builder.getStringAttr(cast<StringAttr>(path).getValue() + "." + part));
+    return builder.getArrayAttr(longer);
+  }
+
+  /// `tokens` are null but for the choice by hash.
+  Value emitRouter(const Layer &layer, Value x, Value tokens, Location loc, StringRef path, ArrayAttr paths,
+                   bool nested) {
+    auto number = [&](StringRef name) { return builder.getI64IntegerAttr(count(layer, name)); };
+    auto factor = [&](StringRef name) { return FloatAttr::get(builder.getF64Type(), real(layer, name)); };
+    auto unit = [&](bool set) { return set ? builder.getUnitAttr() : UnitAttr(); };
+    const sema::Constant &capacity = *argumentOf(layer, "capacity").constant;
+    const std::optional<sema::Constant> &gate = argumentOf(layer, "gate").constant;
+    Gate scores = gate ? *symbolizeGate(gate->text) : Gate::SoftmaxTopK; // of no importance without scores
+    Type type = RoutingType::get(&context(), model.train.batch, model.train.context, count(layer, "experts"));
+    return RouterOp::create(
+        builder, loc, type, x, tokens, ChoiceAttr::get(&context(), *symbolizeChoice(word(layer, "choice"))),
+        GateAttr::get(&context(), scores), number("experts"), number("top_k"), unit(flag(layer, "renormalize")),
+        factor("scale"), factor("bias_rate"), number("groups"), number("top_groups"), number("null"),
+        capacity.kind == sema::Constant::Kind::None ? FloatAttr() : builder.getF64FloatAttr(capacity.asReal()),
+        factor("balance"), factor("sequence_balance"), factor("z"), factor("mutual_information"), unit(nested),
+        builder.getStringAttr(path), paths);
+  }
+
+  Value emitExperts(const Layer &layer, Value x, Value routing, Type type, Location loc, StringRef path,
+                    ArrayAttr paths) {
+    auto isGated = [](const Layer &expert) { return expert.builtin->name == "swiglu"; };
+    auto activationOf = [&](const Layer &expert) {
+      return isGated(expert) ? Unary::Silu : *symbolizeUnary(word(expert, "activation"));
+    };
+    const Layer &expert = *argumentOf(layer, "expert").layer, *shared = argumentOf(layer, "shared").layer.get();
+    return ExpertsOp::create(builder, loc, type, x, routing, expertHidden(layer), isGated(expert),
+                             activationOf(expert), count(layer, "latent"), shared ? count(*shared, "hidden") : 0,
+                             shared && isGated(*shared), shared ? activationOf(*shared) : Unary::Silu,
+                             flag(layer, "shared_gate"), path, paths);
   }
 
   const sema::Resolved &resolved;

@@ -10,13 +10,19 @@
 #define MOIRE_FRONTEND_SEMA_BUILTINRULES_H
 
 #include "frontend/Sema/Builtins.h"
+#include <string>
 
 namespace moire::sema {
 
 /// kv_heads, head_dim; heads must divide the width, kv_heads the heads, and rotary positions need pairs.
 bool completeAttention(Completion &);
-/// experts, top_k, expansion, granularity: two ways to say the same, which must agree.
+/// experts, top_k, expansion, granularity: two ways to say the same, which must agree; and what a choice of experts and
+/// a pool of them allow. In MixtureRules.cpp.
 bool completeMoe(Completion &);
+bool completeRoute(Completion &);
+bool completeExperts(Completion &);
+/// The divisors of `total` nearest to `wanted`, as a list for an error.
+std::string nearbyDivisors(int64_t total, int64_t wanted);
 /// dt_rank.
 bool completeMamba(Completion &);
 /// The tied embedding must have the head's sizes.

@@ -41,10 +41,55 @@ static ArgumentInfo word(StringRef name, std::vector<StringRef> words, StringRef
 static ArgumentInfo none(StringRef name, Kind kind, StringRef doc) {
   return {name, kind, Default::Value, Constant::ofNone(), {}, doc};
 }
+static ArgumentInfo derivedWord(StringRef name, std::vector<StringRef> words, StringRef doc) {
+  return {name, Kind::Word, Default::Derived, {}, std::move(words), doc};
+}
 static ArgumentInfo bias() { return flag("bias", false, "whether each product adds a vector"); }
 
-// The two tables read better laid out by hand.
+using Arguments = std::vector<ArgumentInfo>;
+
+static Arguments joined(std::initializer_list<Arguments> parts) {
+  Arguments all;
+  for (const Arguments &part : parts)
+    all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+// The tables read better laid out by hand.
 // clang-format off
+
+static Arguments sizesOfRouter() {
+  return {derived("experts", Kind::Count, "how many there are"),
+          derived("top_k", Kind::Count, "how many each token goes to: 1"),
+          derived("expansion", Kind::Count, "parameters of all experts over those one token meets"),
+          derived("granularity", Kind::Count, "pieces that each expert is cut into: 1")};
+}
+
+static Arguments choosing() {
+  return {word("choice", {"token", "hash", "balanced"}, "by scores, by the token's id, or by position"),
+          derivedWord("gate", {"softmax_topk", "topk_softmax", "sigmoid_topk", "sqrt_softplus_topk"},
+                      "what scores are, before or after the choice: `softmax_topk`"),
+          flag("renormalize", false, "whether the chosen gates are made to sum to 1"),
+          real("scale", Kind::Positive, 1.0, "factor of all gates"),
+          real("bias_rate", Kind::NonNegative, 0.0, "step of a bias on the choice alone that evens out the load; 0: none"),
+          count("groups", 1, "groups of neighbouring experts"),
+          count("top_groups", 1, "groups that a token may choose from"),
+          none("capacity", Kind::OptionalReal, "rows that an expert takes in training, over its even share"),
+          {"null", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "further choices that have no expert"}};
+}
+
+static Arguments losses() {
+  return {derived("balance", Kind::NonNegative, "weight of the load-balancing loss: 0.01, or 0 without scores"),
+          real("sequence_balance", Kind::NonNegative, 0.0, "weight of the load-balancing loss of each sequence"),
+          real("z", Kind::NonNegative, 0.0, "weight of the router's z-loss"),
+          real("mutual_information", Kind::NonNegative, 0.0, "weight of the loss that makes tokens decided, experts even")};
+}
+
+static Arguments ofPool() {
+  return {{"latent", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "features that experts work on; 0: those of the stream"},
+          none("shared", Kind::OptionalLayer, "one more expert, that every token goes to"),
+          flag("shared_gate", false, "whether a sigmoid of the token weighs the shared expert")};
+}
 
 ArrayRef<Builtin> builtins() {
   static const std::vector<StringRef> activations = {"gelu", "relu", "relu2", "silu"};
@@ -73,16 +118,18 @@ ArrayRef<Builtin> builtins() {
       {"swiglu", Input::Features, true, {required("hidden", Kind::Count, "features inside"), bias()},
        "(silu(x Wg) * (x Wu)) Wd", nullptr, sameWidth},
       {"moe", Input::Features, true,
-       {required("expert", Kind::Layer, "an `mlp` or a `swiglu`"),
-        derived("experts", Kind::Count, "how many there are"),
-        derived("top_k", Kind::Count, "how many each token goes to: 1"),
-        derived("expansion", Kind::Count, "parameters of all experts over those one token meets"),
-        derived("granularity", Kind::Count, "pieces that each expert is cut into: 1"),
-        word("gate", {"softmax_topk", "topk_softmax"}, "softmax before or after the choice"),
-        flag("renormalize", false, "whether the chosen gates are made to sum to 1"),
-        real("balance", Kind::NonNegative, 0.01, "weight of the load-balancing loss"),
-        real("z", Kind::NonNegative, 0.0, "weight of the router's z-loss")},
-       "token-choice mixture of experts, without dropped tokens", completeMoe, sameWidth},
+       joined({{required("expert", Kind::Layer, "an `mlp` or a `swiglu`")}, sizesOfRouter(), choosing(), ofPool(),
+               losses()}),
+       "mixture of experts: `route` and `experts` in one", completeMoe, sameWidth},
+      {"route", Input::Features, true, joined({sizesOfRouter(), choosing(), losses()}),
+       "a routing: which experts each token goes to, with what weight", completeRoute, sameWidth, Routes::Makes},
+      {"experts", Input::Features, true,
+       joined({{required("expert", Kind::Layer, "an `mlp` or a `swiglu`"),
+                derived("experts", Kind::Count, "how many there are: as many as the routing chooses among"),
+                derived("expansion", Kind::Count, "parameters of all experts over those one token meets"),
+                derived("granularity", Kind::Count, "pieces that each expert is cut into: 1")},
+               ofPool()}),
+       "a pool of experts, applied as a routing says", completeExperts, sameWidth, Routes::Takes},
       {"mamba", Input::Features, true,
        {count("state", 16, "state per channel"), count("conv", 4, "taps of the convolution"),
         count("expand", 2, "channels over features"),
@@ -151,6 +198,7 @@ bool isWord(StringRef name) { return is_contained(allWords(), name); }
 /// `name` when required, `name = default`, `name = derived`.
 static std::string head(const Builtin &builtin) {
   std::string text = builtin.input == Input::Tokens ? "tokens" : builtin.input == Input::Features ? "x" : "";
+  text += builtin.routes == Routes::Takes ? ", r" : "";
   for (const ArgumentInfo &info : builtin.arguments) {
     text += (text.empty() ? "" : ", ") + info.name.str();
     if (info.defaults == Default::Value)
@@ -174,11 +222,17 @@ void printBuiltins(raw_ostream &os) {
     os << "- `" << function.name << "`: " << function.doc << '\n';
 }
 
-ArgumentValue &Completion::at(StringRef name) {
+ArgumentValue *Completion::find(StringRef name) {
   for (size_t i = 0; i < infos.size(); ++i)
     if (infos[i].name == name)
-      return values[i];
-  llvm_unreachable("no such argument");
+      return &values[i];
+  return nullptr;
+}
+
+ArgumentValue &Completion::at(StringRef name) {
+  ArgumentValue *value = find(name);
+  assert(value && "no such argument");
+  return *value;
 }
 
 const ArgumentValue &argumentOf(const Layer &layer, StringRef name) {

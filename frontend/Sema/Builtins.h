@@ -50,6 +50,9 @@ struct ArgumentInfo {
 /// What a callee is applied to.
 enum class Input { None, Tokens, Features };
 
+/// Whether a layer makes a routing in the place of a stream, or takes one beside its stream.
+enum class Routes { No, Makes, Takes };
+
 /// The value of one argument of a layer.
 struct ArgumentValue {
   std::optional<Constant> constant; ///< null while derived, or when a layer
@@ -62,10 +65,13 @@ struct ArgumentValue {
 struct Completion {
   llvm::ArrayRef<ArgumentInfo> infos;
   llvm::MutableArrayRef<ArgumentValue> values;
-  int64_t width; ///< features of the input; 0 for tokens
+  llvm::StringRef name; ///< of the layer
+  int64_t width;        ///< features of the input; 0 for tokens
+  int64_t routed;       ///< experts of the routing that it is applied with, if it takes one
   llvm::SMRange range;
   Diagnostics &diagnostics;
 
+  ArgumentValue *find(llvm::StringRef name); ///< null when the layer has no such argument
   ArgumentValue &at(llvm::StringRef name);
   int64_t count(llvm::StringRef name) { return at(name).constant->count; }
   double real(llvm::StringRef name) { return at(name).constant->asReal(); }
@@ -82,6 +88,7 @@ struct Builtin {
   bool (*complete)(Completion &);
   /// Features of the output.
   int64_t (*outputWidth)(llvm::ArrayRef<ArgumentValue> values, int64_t width);
+  Routes routes = Routes::No;
 };
 
 /// Layers, in the order of the language reference.
@@ -98,8 +105,8 @@ llvm::ArrayRef<llvm::StringRef> allWords();
 
 /// The value of the argument called `name`.
 const ArgumentValue &argumentOf(const Layer &layer, llvm::StringRef name);
-/// Features inside each expert of a resolved `moe`.
-int64_t expertHidden(const Layer &moe);
+/// Features inside each expert of a resolved `moe` or `experts`.
+int64_t expertHidden(const Layer &experts);
 
 /// The table as Markdown: a line for each layer, setting and function with its arguments and defaults. The language
 /// reference holds the same lines.

@@ -18,14 +18,14 @@ namespace moire::sema {
 
 /// What an expression is worth. Poison follows an error that has been reported, and spreads without a word.
 struct Value {
-  enum class Kind { Poison, Constant, Stream, Layer };
+  enum class Kind { Poison, Constant, Stream, Routing, Layer };
   Kind kind = Kind::Poison;
   Constant constant;
-  Stream *stream = nullptr;
+  Stream *stream = nullptr; ///< or the routing
   std::shared_ptr<Layer> layer;
 
   static Value of(Constant c) { return {Kind::Constant, std::move(c), nullptr, nullptr}; }
-  static Value of(Stream *s) { return {Kind::Stream, {}, s, nullptr}; }
+  static Value of(Stream *s) { return {s->isRouting() ? Kind::Routing : Kind::Stream, {}, s, nullptr}; }
   static Value of(std::shared_ptr<Layer> l) { return {Kind::Layer, {}, nullptr, std::move(l)}; }
   bool isPoison() const { return kind == Kind::Poison; }
 };
@@ -125,14 +125,18 @@ private:
   std::optional<bool> condition(const ast::Expr &expr);
   Stream *stream(const ast::Expr &expr);
   Stream *asStream(const Value &value, llvm::SMRange range);
+  Stream *routing(const ast::Expr &expr);
 
   // ElaborateLayers.cpp
   Value call(const ast::Call &call, Stream *piped);
   std::shared_ptr<Layer> makeLayer(const ast::Ident &callee, const ast::Expr &site);
   bool builtinArguments(Layer &layer, const BoundCall &bound);
   bool blockArguments(Layer &layer, const BoundCall &bound);
-  Value apply(const std::shared_ptr<Layer> &layer, Stream *input, llvm::SMRange range);
-  bool resolveLayer(Layer &layer, Stream *input, llvm::SMRange range);
+  /// `routing` is null for layers that take none.
+  Value apply(const std::shared_ptr<Layer> &layer, Stream *input, Stream *routing, llvm::SMRange range);
+  bool resolveLayer(Layer &layer, Stream *input, Stream *routing, llvm::SMRange range);
+  bool checkRouting(const Layer &layer, Stream *routing, llvm::SMRange range);
+  bool claimExpert(const ArgumentValue &argument);
   Value applyBlock(const std::shared_ptr<Layer> &layer, Stream *input, llvm::SMRange range);
   bool bindBlockParameters(Layer &layer);
   void place(Layer &layer);

@@ -157,24 +157,26 @@ Value Elaborator::evaluateUnary(const ast::Unary &unary) {
 
 Value Elaborator::evaluatePipe(const ast::Pipe &pipe) {
   Stream *current = stream(*pipe.stream);
+  Value result;
   for (const ast::ExprPtr &stage : pipe.stages) {
     if (!current)
       return {};
-    Value result;
+    result = {};
     if (auto *callee = dyn_cast<ast::Call>(stage.get())) {
       result = call(*callee, current);
     } else {
       const auto &name = cast<ast::Name>(*stage);
       if (Value *value = lookup(name.text)) {
         if (value->kind == Value::Kind::Layer)
-          result = apply(value->layer, current, name.range);
+          result = apply(value->layer, current, nullptr, name.range);
         else if (!value->isPoison())
           (void)diagnostics.error(name.range, "`" + name.text + "` is not a layer");
       } else if (auto layer = makeLayer({name.text, name.range}, name)) {
-        result = apply(layer, current, name.range);
+        result = apply(layer, current, nullptr, name.range);
       }
     }
-    current = asStream(result, stage->range);
+    bool routes = stage == pipe.stages.back() && result.kind == Value::Kind::Routing;
+    current = routes ? result.stream : asStream(result, stage->range);
   }
   return current ? Value::of(current) : Value();
 }
@@ -205,7 +207,10 @@ Value Elaborator::combine(Operator op, const Value &left, const Value &right, SM
     return {};
   }
   for (const Value *side : {&left, &right})
-    if (side->kind == Value::Kind::Layer) {
+    if (side->kind == Value::Kind::Routing) {
+      (void)diagnostics.error(range, "a routing is no stream to compute with; `experts(x, r, …)` applies experts by it");
+      return {};
+    } else if (side->kind == Value::Kind::Layer) {
       (void)diagnostics.error(range,
                               "`" + side->layer->name + "` is a layer here, not a stream: it was not applied to any");
       return {};
@@ -260,7 +265,9 @@ std::optional<Constant> Elaborator::constant(const ast::Expr &expr, StringRef wa
     return value.constant;
   if (!value.isPoison())
     (void)diagnostics.error(expr.range, "expected " + wanted + ", found " +
-                                            (value.kind == Value::Kind::Stream ? "a stream" : "a layer"));
+                                            (value.kind == Value::Kind::Stream    ? "a stream"
+                                             : value.kind == Value::Kind::Routing ? "a routing"
+                                                                                  : "a layer"));
   return std::nullopt;
 }
 
@@ -280,8 +287,23 @@ Stream *Elaborator::asStream(const Value &value, SMRange range) {
   if (value.kind == Value::Kind::Layer)
     (void)diagnostics.error(range, "expected a stream, found the layer `" + value.layer->name +
                                        "`, which was not applied to any");
+  else if (value.kind == Value::Kind::Routing)
+    (void)diagnostics.error(range, "expected a stream, found a routing; `experts(x, r, …)` applies experts by it");
   else if (!value.isPoison())
     (void)diagnostics.error(range, "expected a stream, found " + value.constant.described());
+  return nullptr;
+}
+
+Stream *Elaborator::routing(const ast::Expr &expr) {
+  Value value = evaluate(expr);
+  if (value.kind == Value::Kind::Routing)
+    return value.stream;
+  if (!value.isPoison())
+    (void)diagnostics.error(expr.range,
+                            "expected a routing, found " + (value.kind == Value::Kind::Stream  ? std::string("a stream")
+                                                            : value.kind == Value::Kind::Layer ? std::string("a layer")
+                                                                : value.constant.described()) +
+                                "; `route(x, …)` makes one");
   return nullptr;
 }
 

@@ -41,7 +41,7 @@ PathScope *Elaborator::makeScope(Path prefix) {
 
 Value Elaborator::call(const ast::Call &call, Stream *piped) {
   StringRef callee = call.callee.text;
-  if (Value *value = lookup(callee)) {
+  if (Value *value = findBuiltin(callee) ? nullptr : lookup(callee)) {
     if (value->kind != Value::Kind::Layer) {
       if (!value->isPoison())
         (void)diagnostics.error(call.callee.range, "`" + callee + "` is not a layer");
@@ -49,19 +49,23 @@ Value Elaborator::call(const ast::Call &call, Stream *piped) {
     }
     std::shared_ptr<Layer> layer = value->layer;
     const BoundCall &bound = names.calls[&call];
-    Stream *input = piped ? piped : bound.stream ? stream(*bound.stream) : nullptr;
-    return input ? apply(layer, input, call.range) : Value();
+    Stream *input = piped ? piped : bound.stream ? stream(*bound.stream) : nullptr, *choice = nullptr;
+    if (!input || (bound.routing && !(choice = routing(*bound.routing))))
+      return {};
+    return apply(layer, input, choice, call.range);
   }
   if (const Function *function = findFunction(callee))
     return evaluateFunction(call, *function);
   const BoundCall &bound = names.calls[&call];
-  Stream *input = piped;
+  Stream *input = piped, *choice = nullptr;
   if (bound.stream && !(input = stream(*bound.stream)))
+    return {};
+  if (bound.routing && !(choice = routing(*bound.routing)))
     return {};
   std::shared_ptr<Layer> layer = makeLayer(call.callee, call);
   if (!layer)
     return {};
-  return input ? apply(layer, input, call.range) : Value::of(layer);
+  return input ? apply(layer, input, choice, call.range) : Value::of(layer);
 }
 
 std::shared_ptr<Layer> Elaborator::makeLayer(const ast::Ident &callee, const ast::Expr &site) {
@@ -115,7 +119,8 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
         if (!given.isPoison())
           (void)diagnostics.error(value.range,
                                   "`" + info.name + "` is " + describe(info.kind) + ", not " +
-                                      (given.kind == Value::Kind::Stream  ? std::string("a stream")
+                                      (given.kind == Value::Kind::Stream    ? std::string("a stream")
+                                       : given.kind == Value::Kind::Routing ? std::string("a routing")
                                        : given.kind == Value::Kind::Layer ? "the layer `" + given.layer->name + "`"
                                                                           : given.constant.described()));
         ok = false;
@@ -125,17 +130,22 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
       records.note(*layer.site, layer.arguments.size(), bound.byParameter.size(), *value.constant);
     layer.arguments.push_back(std::move(value));
   }
-  if (!ok || layer.builtin->name != "moe")
-    return ok;
-  // The experts belong to one `moe`; a pool that several share needs routing as a value, which comes later.
-  Layer &expert = *layer.arguments[0].layer;
+  if (!ok)
+    return false;
+  for (auto [info, value] : zip(layer.builtin->arguments, layer.arguments))
+    if (value.layer && (info.name == "expert" || info.name == "shared"))
+      ok &= claimExpert(value);
+  return ok;
+}
+
+/// An expert belongs to one `moe` or one pool.
+bool Elaborator::claimExpert(const ArgumentValue &argument) {
+  Layer &expert = *argument.layer;
   bool again = !blockFrames.empty() && blockFrames.back().nextLayer < blockFrames.back().layer->inner.size();
   if ((expert.expert && !again) || expert.inputWidth) {
-    diagnostics
-        .error(layer.arguments[0].range,
-               "these experts serve in two places; pools that are shared are not available yet")
+    diagnostics.error(argument.range, "these experts serve in two places")
         .note(expert.range, "the layer is made here")
-        .note({}, "write the expert in place, or bind the whole `moe` by `let`");
+        .note({}, "write the expert in place, or bind a pool by `let pool = experts(…)` and share that");
     return false;
   }
   expert.expert = true;
@@ -151,9 +161,12 @@ bool Elaborator::blockArguments(Layer &layer, const BoundCall &bound) {
       Value given = evaluate(*argument->value);
       if (given.isPoison())
         return false;
-      if (given.kind == Value::Kind::Stream) {
+      if (given.kind == Value::Kind::Stream || given.kind == Value::Kind::Routing) {
         (void)diagnostics.error(
-            value.range, "expected a constant or a layer, found a stream; a block has one stream, its first parameter");
+            value.range, given.kind == Value::Kind::Stream
+                             ? "expected a constant or a layer, found a stream; a block has one stream, its first "
+                               "parameter"
+                             : "expected a constant or a layer, found a routing; a block routes its own stream");
         return false;
       }
       if (given.kind == Value::Kind::Layer) {
@@ -180,7 +193,34 @@ void Elaborator::place(Layer &layer) {
   layer.path.push_back({layer.scope->unique(layer.name), nullptr});
 }
 
-bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
+bool Elaborator::checkRouting(const Layer &layer, Stream *routing, SMRange range) {
+  bool takes = layer.builtin && layer.builtin->routes == Routes::Takes;
+  if (takes && !routing) {
+    (void)diagnostics.error(range, "`" + layer.name + "` needs a routing after its stream: `" + layer.name +
+                                       "(x, r)` with `r = route(x, …)`");
+    return false;
+  }
+  if (!takes && routing) {
+    diagnostics
+        .error(range, "`" + layer.name + "` has its arguments already, it takes a stream and nothing else")
+        .note(layer.range, "they were given here");
+    return false;
+  }
+  if (!takes || !layer.inputWidth)
+    return true;
+  int64_t count = argumentOf(layer, "experts").constant->count;
+  if (count == routing->experts)
+    return true;
+  diagnostics
+      .error(range, "`" + layer.name + "` has " + Twine(count) + " experts, this routing chooses among " +
+                        Twine(routing->experts))
+      .note(layer.firstUse.isValid() && layer.firstUse.Start != range.Start ? layer.firstUse : layer.range,
+            layer.firstUse.isValid() && layer.firstUse.Start != range.Start ? "it was first applied here"
+                                                                            : "the experts are made here");
+  return false;
+}
+
+bool Elaborator::resolveLayer(Layer &layer, Stream *input, Stream *routing, SMRange range) {
   const Builtin &builtin = *layer.builtin;
   if (layer.expert) {
     (void)diagnostics.error(range, "`" + layer.name + "` is the expert of a `moe`, it cannot be applied by itself");
@@ -202,7 +242,8 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
         .note(layer.firstUse, "it was first applied here");
     return false;
   }
-  Completion completion{builtin.arguments, layer.arguments, input->width, layer.callee, diagnostics};
+  Completion completion{builtin.arguments, layer.arguments, builtin.name,
+                        input->width,      routing ? routing->experts : 0, layer.callee, diagnostics};
   if (builtin.complete && !builtin.complete(completion))
     return false;
   layer.inputWidth = input->width;
@@ -214,12 +255,14 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, SMRange range) {
   return true;
 }
 
-Value Elaborator::apply(const std::shared_ptr<Layer> &layer, Stream *input, SMRange range) {
+Value Elaborator::apply(const std::shared_ptr<Layer> &layer, Stream *input, Stream *routing, SMRange range) {
   if (!step(range))
     return {};
   if (layer->block)
-    return applyBlock(layer, input, range);
-  if (!resolveLayer(*layer, input, range))
+    return checkRouting(*layer, routing, range) ? applyBlock(layer, input, range) : Value();
+  bool first = !layer->inputWidth;
+  if ((first && !checkRouting(*layer, routing, range)) || !resolveLayer(*layer, input, routing, range) ||
+      !checkRouting(*layer, routing, range))
     return {};
   if (layer->builtin->hasParameters)
     place(*layer);
@@ -233,8 +276,16 @@ Value Elaborator::apply(const std::shared_ptr<Layer> &layer, Stream *input, SMRa
       return {};
     }
   }
-  Op &op = emit(Op::Kind::Apply, {input}, layer->outputWidth, range);
+  std::vector<Stream *> operands = {input};
+  if (routing)
+    operands.push_back(routing);
+  bool routes = layer->builtin->routes == Routes::Makes;
+  if ((routes || layer->builtin->name == "moe") && argumentOf(*layer, "choice").constant->text == "hash")
+    operands.push_back(model->tokens);
+  Op &op = emit(Op::Kind::Apply, std::move(operands), layer->outputWidth, range);
   op.layer = layer;
+  if (routes)
+    op.results[0]->experts = argumentOf(*layer, "experts").constant->count;
   return Value::of(op.results[0]);
 }
 

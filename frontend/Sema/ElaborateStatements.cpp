@@ -9,7 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/Sema/Elaborate.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -44,9 +44,10 @@ void Elaborator::statements(const ast::Body &body) {
 
 void Elaborator::let(const ast::Let &let) {
   Value value = evaluate(*let.value);
-  if (value.kind == Value::Kind::Stream) {
-    (void)diagnostics.error(let.name.range,
-                            "`let` binds constants and layers; a stream is assigned: `" + let.name.text + " = …`");
+  if (value.kind == Value::Kind::Stream || value.kind == Value::Kind::Routing) {
+    (void)diagnostics.error(let.name.range, Twine("`let` binds constants and layers; a ") +
+                                                (value.kind == Value::Kind::Stream ? "stream" : "routing") +
+                                                " is assigned: `" + let.name.text + " = …`");
     value = {};
   }
   if (value.kind == Value::Kind::Layer && !value.layer->bound) {
@@ -74,12 +75,20 @@ void Elaborator::assign(const ast::Assign &assign) {
   Value *slot = lookup(assign.name.text);
   if (assign.adds && slot)
     value = combine(ast::Operator::Add, *slot, value, assign.range);
+  auto isRouting = [](const Value &v) { return v.kind == Value::Kind::Routing; };
+  if (slot && !value.isPoison() && !slot->isPoison() && isRouting(*slot) != isRouting(value)) {
+    (void)diagnostics.error(assign.name.range, "`" + assign.name.text + "` is a " +
+                                                   (isRouting(value) ? "stream" : "routing") + ", and a " +
+                                                   (isRouting(value) ? "routing" : "stream") +
+                                                   " takes a name of its own");
+    return;
+  }
   // The op that made the value carries the variable's name into the IR.
-  if (value.kind == Value::Kind::Stream && !region->ops.empty() && !region->ops.back()->results.empty() &&
+  if ((value.kind == Value::Kind::Stream || isRouting(value)) && !region->ops.empty() && !region->ops.back()->results.empty() &&
       region->ops.back()->results.front() == value.stream)
     region->ops.back()->variable = assign.name.text.str();
   // After an error the stream keeps its last value, so that the statements after it are checked too.
-  if (slot && !(value.isPoison() && slot->kind == Value::Kind::Stream))
+  if (slot && !(value.isPoison() && !slot->isPoison()))
     *slot = std::move(value);
   else if (!slot)
     scopes.back()[assign.name.text] = std::move(value);
@@ -101,10 +110,10 @@ void Elaborator::require(const ast::Require &require) {
 }
 
 /// Names that a body assigns to, nested bodies included.
-static void assignedNames(const ast::Body &body, SetVector<StringRef> &found) {
+static void assignedNames(const ast::Body &body, MapVector<StringRef, SMRange> &found) {
   for (const ast::StmtPtr &stmt : body)
     TypeSwitch<const ast::Stmt *>(stmt.get())
-        .Case([&](const ast::Assign *node) { found.insert(node->name.text); })
+        .Case([&](const ast::Assign *node) { found.insert({node->name.text, node->name.range}); })
         .Case([&](const ast::Repeat *node) { assignedNames(node->body, found); })
         .Case([&](const ast::If *node) {
           assignedNames(node->then, found);
@@ -113,12 +122,17 @@ static void assignedNames(const ast::Body &body, SetVector<StringRef> &found) {
 }
 
 std::vector<Value *> Elaborator::carriedBy(const ast::Repeat &repeat) {
-  SetVector<StringRef> assigned;
+  MapVector<StringRef, SMRange> assigned;
   assignedNames(repeat.body, assigned);
   std::vector<Value *> carried;
-  for (StringRef name : assigned)
-    if (Value *value = lookup(name); value && value->kind == Value::Kind::Stream)
+  for (auto [name, range] : assigned) {
+    Value *value = lookup(name);
+    if (value && value->kind == Value::Kind::Stream)
       carried.push_back(value);
+    else if (value && value->kind == Value::Kind::Routing)
+      (void)diagnostics.error(range, "the routing `" + name + "` cannot be carried from iteration to iteration; carry " +
+                                         "the stream that its router reads, and route it in each iteration");
+  }
   return carried;
 }
 
@@ -130,7 +144,10 @@ void Elaborator::repeat(const ast::Repeat &repeat) {
     (void)diagnostics.error(repeat.count->range, "expected a count of iterations, found " + count->described());
     return;
   }
+  unsigned before = diagnostics.errorCount();
   std::vector<Value *> slots = carriedBy(repeat);
+  if (diagnostics.errorCount() != before)
+    return;
   std::vector<Stream *> carried;
   for (Value *slot : slots)
     carried.push_back(slot->stream);

@@ -38,6 +38,7 @@ struct CalleeParameter {
 struct Signature {
   std::string title; ///< "`mlp`", "block `f`"
   bool takesStream;
+  bool takesRouting = false;
   std::vector<CalleeParameter> parameters;
   llvm::SMRange declaration; ///< of a block
 };
@@ -90,7 +91,7 @@ private:
   // calls
   std::optional<Signature> signatureOf(llvm::StringRef name);
   void call(const ast::Call &call, bool piped);
-  /// `f(x)` where f was bound by `let`: its arguments are fixed, it takes its stream alone.
+  /// `f(x)` where f was bound by `let`: its arguments are fixed, it takes its stream alone, or with a routing.
   void boundLayer(const ast::Call &call, const Declared &declared, bool piped);
   void constantFunction(const ast::Call &call, const Function &function);
   void bind(const ast::Call &call, const Signature &signature, bool piped);

@@ -130,6 +130,7 @@ std::optional<Signature> NameChecker::signatureOf(StringRef name) {
   if (builtin) {
     signature.title = ("`" + name + "`").str();
     signature.takesStream = builtin->input != Input::None;
+    signature.takesRouting = builtin->routes == Routes::Takes;
     for (const ArgumentInfo &info : builtin->arguments)
       signature.parameters.push_back({info.name, info.defaults == ArgumentInfo::Default::Required, &info});
     return signature;
@@ -147,7 +148,8 @@ std::optional<Signature> NameChecker::signatureOf(StringRef name) {
 
 void NameChecker::call(const ast::Call &call, bool piped) {
   StringRef callee = call.callee.text;
-  if (Declared *declared = lookup(callee)) {
+  // A constant may be called `experts`: calls mean the layer.
+  if (Declared *declared = findBuiltin(callee) ? nullptr : lookup(callee)) {
     declared->used = true;
     return boundLayer(call, *declared, piped);
   }
@@ -166,8 +168,13 @@ void NameChecker::boundLayer(const ast::Call &call, const Declared &declared, bo
     (void)diagnostics.error(call.callee.range, "`" + call.callee.text + "` is a stream, not a layer");
   for (const ast::Argument &argument : call.arguments) {
     expression(*argument.value);
+    auto *name = dyn_cast<ast::Name>(argument.value.get());
+    Declared *value = name ? lookup(name->text) : nullptr;
+    bool mayRoute = name ? value && value->kind == Declared::Kind::Stream : isa<ast::Call>(argument.value.get());
     if (!argument.name && !bound.stream && !piped)
       bound.stream = argument.value.get();
+    else if (!argument.name && !bound.routing && mayRoute)
+      bound.routing = argument.value.get();
     else
       diagnostics
           .error(argument.range,
@@ -201,7 +208,11 @@ void NameChecker::bind(const ast::Call &call, const Signature &signature, bool p
   for (size_t i = 0; i < call.arguments.size(); ++i) {
     const ast::Argument &argument = call.arguments[i];
     auto *name = dyn_cast<ast::Name>(argument.value.get());
-    if (!argument.name && i == 0 && isStream(argument, signature)) {
+    bool routingPlace = piped ? i == 0 : i == 1 && bound.stream;
+    if (signature.takesRouting && routingPlace && !argument.name && isStream(argument, signature)) {
+      expression(*argument.value);
+      bound.routing = argument.value.get();
+    } else if (!argument.name && i == 0 && isStream(argument, signature)) {
       expression(*argument.value);
       if (piped)
         (void)diagnostics.error(argument.range, "the stream of " + signature.title + " comes through `|>` already");
@@ -215,6 +226,9 @@ void NameChecker::bind(const ast::Call &call, const Signature &signature, bool p
       (void)diagnostics.error(argument.range, "arguments after the stream are named: `name = value`");
     }
   }
+  if (signature.takesRouting && !bound.routing && (piped || bound.stream))
+    (void)diagnostics.error(call.callee.range, signature.title + " needs a routing after its stream: `" +
+                                                   call.callee.text + "(x, r, …)` with `r = route(x, …)`");
   missing(signature, bound, call.callee.range);
   names.calls[&call] = std::move(bound);
 }

@@ -99,7 +99,9 @@ void NameChecker::declare(const ast::Ident &name, Declared::Kind kind, bool must
         .note(before->range, "the " + describe(before->kind) + " is declared here");
     return;
   }
-  if (name.text == "tokens" || findBuiltin(name.text) || findFunction(name.text) || isWord(name.text)) {
+  // `experts` is the name of a layer and of a count that models like to have: as a value it means the count.
+  bool isCount = name.text == "experts" && kind != Declared::Kind::Stream;
+  if (name.text == "tokens" || (findBuiltin(name.text) && !isCount) || findFunction(name.text) || isWord(name.text)) {
     (void)diagnostics.error(name.range, "`" + name.text + "` is a word of the language, choose another name");
     return;
   }

@@ -297,7 +297,7 @@ private:
 
   std::string printCall(const ast::Call &call) {
     StringRef callee = call.callee.text;
-    if (!known(callee) && (findBuiltin(callee) || program.blocks.count(callee)))
+    if (findBuiltin(callee) || (!known(callee) && program.blocks.count(callee)))
       return printLayer(callee, call, &names.calls.find(&call)->second);
     // A layer bound by `let`, or a function on constants.
     use(callee);
@@ -316,6 +316,8 @@ private:
       used.insert(block);
     if (bound && bound->stream)
       add(expression(*bound->stream));
+    if (bound && bound->routing)
+      add(expression(*bound->routing));
     auto filled = records.arguments.find(&site);
     size_t count = block ? block->parameters.size() - 1 : builtin->arguments.size();
     for (size_t i = 0; i < count; ++i) {

@@ -37,6 +37,7 @@ std::unique_ptr<Program> loadProgram(llvm::StringRef path, Diagnostics &diagnost
 /// How the arguments of a call meet the parameters of its callee.
 struct BoundCall {
   const ast::Expr *stream = nullptr;              ///< the stream in the first place, if it is there
+  const ast::Expr *routing = nullptr;             ///< the routing after it
   std::vector<const ast::Argument *> byParameter; ///< null where nothing was given
 };
 

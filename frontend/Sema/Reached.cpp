@@ -55,10 +55,12 @@ void reportDead(const Region &region, const Live &live, const Live &used, Diagno
     // Of a chain of ops that reach nothing, the last one is named.
     if (live.contains(op->results[0]) || used.contains(op->results[0]))
       continue;
-    std::string what = !op->variable.empty() ? "the stream `" + op->variable + "`"
+    bool routes = op->results[0]->isRouting();
+    std::string what = routes ? "the routing" + (op->variable.empty() ? "" : " `" + op->variable + "`")
+                       : !op->variable.empty() ? "the stream `" + op->variable + "`"
                        : op->layer           ? "the output of `" + op->layer->name + "`"
                                              : "this stream";
-    auto error = diagnostics.error(op->range, what + " is never used: it reaches no logits");
+    auto error = diagnostics.error(op->range, what + " is never used: " + (routes ? "no experts read it" : "it reaches no logits"));
     for (const CallChain *caller = op->caller.get(); caller; caller = caller->outer.get())
       error.note(caller->range, "instantiated here");
   }

@@ -64,9 +64,12 @@ struct Layer {
   struct PathScope *innerScope = nullptr;
 };
 
-/// A stream: `tensor<batch x context x width>`, or the tokens when `width` is 0.
+/// A stream: `tensor<batch x context x width>`, or the tokens when `width` is 0. Or the routing of one, over so many
+/// `experts`.
 struct Stream {
   int64_t width = 0;
+  int64_t experts = 0;
+  bool isRouting() const { return experts > 0; }
 };
 
 struct Region;
@@ -112,7 +115,7 @@ struct ResolvedModel {
   llvm::SMRange returnRange;
 
   Stream *makeStream(int64_t width) {
-    streams.push_back({width});
+    streams.push_back({width, 0});
     return &streams.back();
   }
 };

@@ -36,16 +36,17 @@ static const RoutingTable &table() {
 extern "C" {
 
 #define MOIRE_DEFINE_ROUTE(SUFFIX, FIELD, S)                                                                           \
-  void moire_route_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int32_t order, int32_t renormalize,        \
-                            const S *logits, S *probs, S *weights, int32_t *chosen) {                                  \
-    moire::cpu::table().route##FIELD(                                                                                  \
-        {tokens, experts, top_k, order == 1, renormalize != 0, logits, probs, weights, chosen});                       \
+  void moire_route_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int32_t gate, int32_t renormalize,         \
+                            S scale, int64_t groups, int64_t best, const S *logits, const S *bias,                     \
+                            const int32_t *assigned, S *probs, S *weights, int32_t *chosen) {                          \
+    moire::cpu::table().route##FIELD({tokens, experts, top_k, gate, renormalize != 0, scale, groups, best, logits,     \
+                                      bias, assigned, probs, weights, chosen});                                        \
   }                                                                                                                    \
-  void moire_route_backward_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int32_t order,                    \
-                                     int32_t renormalize, const S *probs, const S *weights, const int32_t *chosen,     \
-                                     const S *dweights, const S *dprobs, S *dlogits) {                                 \
-    moire::cpu::table().routeBackward##FIELD(                                                                          \
-        {tokens, experts, top_k, order == 1, renormalize != 0, probs, weights, chosen, dweights, dprobs, dlogits});    \
+  void moire_route_backward_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int32_t gate,                     \
+                                     int32_t renormalize, S scale, const S *logits, const S *probs, const S *weights,  \
+                                     const int32_t *chosen, const S *dweights, const S *dprobs, S *dlogits) {          \
+    moire::cpu::table().routeBackward##FIELD({tokens, experts, top_k, gate, renormalize != 0, scale, logits, probs,    \
+                                              weights, chosen, dweights, dprobs, dlogits});                            \
   }
 MOIRE_DEFINE_ROUTE(f32, F32, float)
 MOIRE_DEFINE_ROUTE(f64, F64, double)

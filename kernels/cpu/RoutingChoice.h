@@ -1,4 +1,4 @@
-//===- kernels/cpu/RoutingChoice.h - softmax and top-k of the router ---------===//
+//===- kernels/cpu/RoutingChoice.h - top-k of the router ---------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,6 +10,7 @@
 #ifndef MOIRE_KERNELS_CPU_ROUTINGCHOICE_H
 #define MOIRE_KERNELS_CPU_ROUTINGCHOICE_H
 
+#include "kernels/cpu/RoutingScores.h"
 #include "kernels/cpu/RoutingTable.h"
 #include "kernels/cpu/Scratch.h"
 #include "kernels/cpu/ThreadPool.h"
@@ -20,34 +21,6 @@ inline namespace MOIRE_ISA_NAMESPACE {
 
 /// Tokens of a task of the router.
 inline constexpr int64_t routeGrain = 32;
-
-/// Softmax of `count` values; `to` may be `from`.
-template <typename S> inline void softmaxRow(int64_t count, const S *from, S *to) {
-  using V = Simd<S>;
-  constexpr int64_t lanes = V::lanes;
-  S largest = from[0];
-  if (count >= lanes) {
-    Vec<S> most = V::load(from);
-    for (int64_t e = lanes; e + lanes <= count; e += lanes)
-      most = V::max(most, V::load(from + e));
-    most = V::max(most, V::load(from + count - lanes));
-    largest = V::maximum(most);
-  }
-  for (int64_t e = count < lanes ? 1 : count; e < count; ++e)
-    largest = from[e] > largest ? from[e] : largest;
-  Vec<S> sums = V::zero();
-  for (int64_t e = 0; e < count; e += lanes) {
-    int64_t used = smaller(lanes, count - e);
-    Vec<S> power = expScaled((loadElements<S>(from + e, used) - V::broadcast(largest)) * V::broadcast(expScale<S>));
-    storeElements<S>(to + e, power, used);
-    sums = sums + loadElements<S>(to + e, used); // read back: the lanes behind `used` are zero
-  }
-  Vec<S> scale = V::broadcast(S(1) / V::sum(sums));
-  for (int64_t e = 0; e < count; e += lanes) {
-    int64_t used = smaller(lanes, count - e);
-    storeElements<S>(to + e, loadElements<S>(to + e, used) * scale, used);
-  }
-}
 
 /// The first lane of `value` that equals `wanted`; the last one if none does (NaN).
 template <typename S> MOIRE_INLINE int64_t firstLane(Vec<S> value, S wanted) {
@@ -152,76 +125,42 @@ private:
 };
 
 template <typename S> void route(const RouteArguments<S> &r) {
+  bool alone = r.gate >= 2; // scores of one expert each
+  bool byLogit = r.gate == 1 || (!r.bias && r.groups == 1);
   parallelFor(r.tokens, routeGrain, [&](int64_t begin, int64_t end) {
     ScratchFrame frame;
     Chooser<S> chooser(frame, r.experts);
+    S *own = frame.take<S>(size_t(r.experts)), *keys = frame.take<S>(size_t(r.experts));
     for (int64_t t = begin; t < end; ++t) {
       const S *logits = r.logits + t * r.experts;
       S *probs = r.probs + t * r.experts, *weights = r.weights + t * r.topK;
       int32_t *chosen = r.chosen + t * r.topK;
-      softmaxRow(r.experts, logits, probs);
-      chooser.choose(logits, r.topK, chosen);
+      const S *scores = probs;
+      if (alone) {
+        S total = scoreRow<S>(r.gate, r.experts, logits, own) + tiny<S>;
+        for (int64_t e = 0; e < r.experts; ++e)
+          probs[e] = own[e] / total;
+        scores = own;
+      } else {
+        softmaxRow(r.experts, logits, probs);
+      }
+      if (r.assigned) {
+        std::memcpy(chosen, r.assigned + t * r.topK, size_t(r.topK) * sizeof(int32_t));
+      } else if (r.bias || r.groups > 1) {
+        makeKeys(r, byLogit ? logits : scores, keys);
+        chooser.choose(keys, r.topK, chosen);
+      } else {
+        chooser.choose(logits, r.topK, chosen);
+      }
       S sum = 0;
       for (int64_t j = 0; j < r.topK; ++j)
-        sum += weights[j] = r.topKFirst ? logits[chosen[j]] : probs[chosen[j]];
-      if (r.topKFirst)
+        sum += weights[j] = r.gate == 1 ? logits[chosen[j]] : scores[chosen[j]];
+      if (r.gate == 1)
         softmaxRow(r.topK, weights, weights);
-      else if (r.renormalize)
+      S divisor = r.renormalize ? (alone ? sum + tiny<S> : sum) : S(1);
+      if (r.renormalize || r.scale != 1)
         for (int64_t j = 0; j < r.topK; ++j)
-          weights[j] /= sum;
-    }
-  });
-}
-
-/// to = p * (dp - <p, dp>): the gradient of the logits of a softmax; `to` may be dp.
-template <typename S> inline void softmaxGradientRow(int64_t count, const S *p, const S *dp, S *to) {
-  using V = Simd<S>;
-  constexpr int64_t lanes = V::lanes;
-  Vec<S> sums = V::zero();
-  for (int64_t e = 0; e < count; e += lanes) {
-    int64_t used = smaller(lanes, count - e);
-    sums = V::fma(loadElements<S>(p + e, used), loadElements<S>(dp + e, used), sums);
-  }
-  Vec<S> mean = V::broadcast(V::sum(sums));
-  for (int64_t e = 0; e < count; e += lanes) {
-    int64_t used = smaller(lanes, count - e);
-    storeElements<S>(to + e, loadElements<S>(p + e, used) * (loadElements<S>(dp + e, used) - mean), used);
-  }
-}
-
-template <typename S> void routeBackward(const RouteGradientArguments<S> &r) {
-  parallelFor(r.tokens, routeGrain, [&](int64_t begin, int64_t end) {
-    ScratchFrame frame;
-    S *dchosen = frame.take<S>(size_t(r.topK));
-    for (int64_t t = begin; t < end; ++t) {
-      const S *probs = r.probs + t * r.experts, *weights = r.weights + t * r.topK;
-      const S *dweights = r.dweights ? r.dweights + t * r.topK : nullptr;
-      const int32_t *chosen = r.chosen + t * r.topK;
-      S *dlogits = r.dlogits + t * r.experts;
-      if (r.dprobs)
-        std::memcpy(dlogits, r.dprobs + t * r.experts, size_t(r.experts) * sizeof(S));
-      else
-        std::memset(dlogits, 0, size_t(r.experts) * sizeof(S));
-      if (dweights && !r.topKFirst) {
-        // With renormalisation w_j = p_j / s, s the sum of the chosen: dp_j = (dw_j - <w, dw>) / s.
-        S scale = 1, mean = 0;
-        if (r.renormalize) {
-          S sum = 0;
-          for (int64_t j = 0; j < r.topK; ++j) {
-            sum += probs[chosen[j]];
-            mean += weights[j] * dweights[j];
-          }
-          scale = 1 / sum;
-        }
-        for (int64_t j = 0; j < r.topK; ++j)
-          dlogits[chosen[j]] += (dweights[j] - mean) * scale;
-      }
-      softmaxGradientRow(r.experts, probs, dlogits, dlogits);
-      if (dweights && r.topKFirst) {
-        softmaxGradientRow(r.topK, weights, dweights, dchosen);
-        for (int64_t j = 0; j < r.topK; ++j)
-          dlogits[chosen[j]] += dchosen[j];
-      }
+          weights[j] = weights[j] / divisor * r.scale;
     }
   });
 }

@@ -12,6 +12,7 @@
 #include "kernels/cpu/ThreadPool.h"
 #include "kernels/include/Kernels.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace moire::cpu;
@@ -30,9 +31,79 @@ void gatherRows(int64_t count, int64_t width, const int32_t *rows, const X *x, i
   });
 }
 
+/// Puts the `limit` assignments of the largest gates first among [begin, end), ties to the lower assignment, in the
+/// order of their numbers.
+template <typename S> void keepLargest(int32_t *begin, int32_t *end, int64_t limit, const S *gates) {
+  auto first = [&](int32_t x, int32_t y) {
+    // A gate that is no number comes last, so that this is an order in any case.
+    bool xIsNumber = gates[x] == gates[x], yIsNumber = gates[y] == gates[y];
+    if (!xIsNumber || !yIsNumber)
+      return xIsNumber != yIsNumber ? xIsNumber : x < y;
+    return gates[x] > gates[y] || (gates[x] == gates[y] && x < y);
+  };
+  std::nth_element(begin, begin + limit, end, first);
+  std::sort(begin, begin + limit);
+}
+
+/// One thread: a counting sort into `slots`, which then lose what is above the limit.
+template <typename S>
+void dispatchLimited(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, const int32_t *chosen,
+                     const S *gates, int32_t *offsets, int32_t *rows, int32_t *slots, int32_t *position) {
+  int64_t assignments = tokens * topK;
+  parallelRegion(
+      [&](int, int) {
+        ScratchFrame frame;
+        int32_t *next = frame.take<int32_t>(size_t(experts));
+        std::memset(next, 0, size_t(experts) * sizeof(int32_t));
+        for (int64_t a = 0; a < assignments; ++a)
+          if (chosen[a] < experts)
+            ++next[chosen[a]];
+        int32_t start = 0;
+        for (int64_t e = 0; e < experts; ++e) {
+          int32_t count = next[e];
+          next[e] = start;
+          start += count;
+        }
+        for (int64_t a = 0; a < assignments; ++a) {
+          position[a] = -1;
+          if (chosen[a] < experts)
+            slots[next[chosen[a]]++] = int32_t(a);
+        }
+        int32_t kept = 0, begin = 0;
+        for (int64_t e = 0; e < experts; ++e) {
+          int32_t count = next[e] - begin; // next[e] is now the end of e's assignments
+          if (limit >= 0 && count > limit) {
+            keepLargest(slots + begin, slots + next[e], limit, gates);
+            count = int32_t(limit);
+          }
+          std::memmove(slots + kept, slots + begin, size_t(count) * sizeof(int32_t));
+          offsets[e] = kept;
+          kept += count;
+          begin = next[e];
+        }
+        offsets[experts] = kept;
+        for (int32_t r = 0; r < kept; ++r) {
+          rows[r] = int32_t(slots[r] / topK);
+          position[slots[r]] = r;
+        }
+        std::memset(rows + kept, 0, size_t(assignments - kept) * sizeof(int32_t));
+        std::memset(slots + kept, 0, size_t(assignments - kept) * sizeof(int32_t));
+      },
+      1);
+}
+
 } // namespace
 
 extern "C" {
+
+#define MOIRE_DEFINE_LIMITED(SUFFIX, S)                                                                                \
+  void moire_dispatch_limited_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int64_t limit,                  \
+                                       const int32_t *chosen, const S *gates, int32_t *offsets, int32_t *rows,         \
+                                       int32_t *slots, int32_t *position) {                                            \
+    dispatchLimited(tokens, experts, top_k, limit, chosen, gates, offsets, rows, slots, position);                     \
+  }
+MOIRE_DEFINE_LIMITED(f32, float)
+MOIRE_DEFINE_LIMITED(f64, double)
 
 void moire_dispatch(int64_t tokens, int64_t experts, int64_t top_k, const int32_t *chosen, int32_t *offsets,
                     int32_t *rows, int32_t *slots, int32_t *position) {

@@ -10,6 +10,7 @@
 #define MOIRE_KERNELS_CPU_ROUTINGINSTANCE_H
 
 #include "kernels/cpu/RoutingChoice.h"
+#include "kernels/cpu/RoutingGradient.h"
 #include "kernels/cpu/RoutingRows.h"
 
 namespace moire::cpu {

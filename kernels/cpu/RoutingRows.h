@@ -30,6 +30,8 @@ template <typename X, typename S, bool weighted> void addRows(const RowsArgument
         int64_t used = smaller(lanes, r.width - i);
         Vec<S> sum = V::zero();
         for (int64_t j = 0; j < r.topK; ++j) {
+          if (position[j] < 0)
+            continue;
           Vec<S> row = loadElements<S>(x + position[j] * ldx + i, used);
           sum = weighted ? V::fma(V::broadcast(r.weights[t * r.topK + j]), row, sum) : sum + row;
         }
@@ -51,6 +53,11 @@ template <typename X, typename S> void combineBackward(const RowsArguments<X, S>
   parallelFor(r.tokens, rowsGrain(r.topK, r.width), [&](int64_t begin, int64_t end) {
     for (int64_t a = begin * r.topK; a < end * r.topK; ++a) {
       const X *dy = r.dy + a / r.topK * r.lddy;
+      if (r.position[a] < 0) {
+        if (r.dweights)
+          r.dweights[a] = 0;
+        continue;
+      }
       if (r.out) {
         Vec<S> weight = V::broadcast(r.weights[a]);
         X *dx = r.out + r.position[a] * r.ldout;

@@ -16,8 +16,12 @@ namespace moire::cpu {
 /// The arguments of moire_route, with its names and shapes (KernelList.inc).
 template <typename S> struct RouteArguments {
   int64_t tokens, experts, topK;
-  bool topKFirst, renormalize;
-  const S *logits;
+  int32_t gate;
+  bool renormalize;
+  S scale;
+  int64_t groups, best;
+  const S *logits, *bias;
+  const int32_t *assigned;
   S *probs, *weights;
   int32_t *chosen;
 };
@@ -25,8 +29,10 @@ template <typename S> struct RouteArguments {
 /// The arguments of moire_route_backward.
 template <typename S> struct RouteGradientArguments {
   int64_t tokens, experts, topK;
-  bool topKFirst, renormalize;
-  const S *probs, *weights;
+  int32_t gate;
+  bool renormalize;
+  S scale;
+  const S *logits, *probs, *weights;
   const int32_t *chosen;
   const S *dweights, *dprobs;
   S *dlogits;

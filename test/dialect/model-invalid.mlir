@@ -156,65 +156,183 @@ func.func @f(%x: tensor<2x3x8xf32>) {
 
 // -----
 
-// moe.C1
-// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+// router.C1: extents
 func.func @f(%x: tensor<2x3x8xf32>) {
-  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
-  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  // expected-error @+1 {{expects a routing of 2 x 3 tokens, as the stream has, got one of 2 x 4}}
+  %r = moire.router token %x gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 4, experts = 4>
   return
 }
 
 // -----
 
-// moe.C2
+// router.C1: experts
 func.func @f(%x: tensor<2x3x8xf32>) {
-  // expected-error @+1 {{expects `top_k` from 1 to the 4 experts, got 5}}
-  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 5 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  // expected-error @+1 {{expects a routing over 4 experts, got one over 8}}
+  %r = moire.router token %x gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 8>
   return
 }
 
 // -----
 
-// moe.C3: renormalize
+// router.C2
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `top_k` from 1 to the 4 choices, got 5}}
+  %r = moire.router token %x gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], top_k = 5 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C3: renormalize
 func.func @f(%x: tensor<2x3x8xf32>) {
   // expected-error @+1 {{expects no `renormalize` with the gate topk_softmax}}
-  %y = moire.moe topk_softmax %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = true, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  %r = moire.router token %x gate topk_softmax path "a" {renormalize, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
   return
 }
 
 // -----
 
-// moe.C3: one weight
+// router.C3: one weight
 func.func @f(%x: tensor<2x3x8xf32>) {
   // expected-error @+1 {{expects `top_k` above 1 with the gate topk_softmax, got 1}}
-  %y = moire.moe topk_softmax %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 1 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  %r = moire.router token %x gate topk_softmax path "a" {experts = 4 : i64, paths = ["a"], top_k = 1 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
   return
 }
 
 // -----
 
-// moe.C4: balance
+// router.C4: balance
 func.func @f(%x: tensor<2x3x8xf32>) {
   // expected-error @+1 {{expects `balance` of 0 or more, got -1}}
-  %y = moire.moe softmax_topk %x activation relu path "a" {balance = -1.0, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  %r = moire.router token %x gate softmax_topk path "a" {balance = -1.0, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
   return
 }
 
 // -----
 
-// moe.C4: z
+// router.C4: z
 func.func @f(%x: tensor<2x3x8xf32>) {
   // expected-error @+1 {{expects `z` of 0 or more, got -1}}
-  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = -1.0} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  %r = moire.router token %x gate softmax_topk path "a" {z = -1.0, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
   return
 }
 
 // -----
 
-// moe.C5
+// router.C4: scale
 func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `scale` above 0, got 0}}
+  %r = moire.router token %x gate softmax_topk path "a" {scale = 0.0, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C5: groups
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `groups` to divide the 4 experts, without nulls, got 3}}
+  %r = moire.router token %x gate softmax_topk path "a" {groups = 3 : i64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C5: room
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `top_groups` from 1 to the 4 groups, holding at least 2 experts, got 1}}
+  %r = moire.router token %x gate softmax_topk path "a" {groups = 4 : i64, top_groups = 1 : i64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C6
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `tokens` with the choice hash, and only with it}}
+  %r = moire.router hash %x gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C6: extents
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>, %t: tensor<2x4xi32>) {
+  // expected-error @+1 {{expects `tokens` of shape [2, 3], got [2, 4]}}
+  %r = moire.router hash %x tokens %t gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>, tensor<2x4xi32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C7
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects no bias_rate, groups, nulls, balance or sequence_balance with the choice balanced}}
+  %r = moire.router balanced %x gate softmax_topk path "a" {balance = 0.1, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C7: no logits
+func.func @f(%x: tensor<2x3x8xf32>, %t: tensor<2x3xi32>) {
+  // expected-error @+1 {{expects no z and no mutual_information with the choice hash}}
+  %r = moire.router hash %x tokens %t gate softmax_topk path "a" {z = 0.1, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>, tensor<2x3xi32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C8
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects a capacity of at least one row per expert, got 0.1}}
+  %r = moire.router token %x gate softmax_topk path "a" {capacity = 0.1, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// experts.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.experts %x, %r activation relu path "a" {hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// experts.C2
+func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 6, experts = 4>) {
+  // expected-error @+1 {{expects a routing of 2 x 3 tokens, as the stream has, got one of 2 x 6}}
+  %y = moire.experts %x, %r activation relu path "a" {hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 6, experts = 4>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// experts.C3
+func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
   // expected-error @+1 {{expects gated experts to use silu, got relu}}
-  %y = moire.moe softmax_topk %x activation relu path "a" {balance = 0.01, experts = 4 : i64, gated = true, hidden = 16 : i64, paths = ["a"], renormalize = false, top_k = 2 : i64, z = 0.001} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  %y = moire.experts %x, %r activation relu path "a" {gated, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// experts.C3: shared
+func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
+  // expected-error @+1 {{expects a gated shared expert to use silu, got relu}}
+  %y = moire.experts %x, %r activation relu path "a" {shared_activation = #moire<unary relu>, shared_gated, shared_hidden = 8 : i64, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// experts.C4
+func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
+  // expected-error @+1 {{expects `shared_gate` with a shared expert only}}
+  %y = moire.experts %x, %r activation relu path "a" {shared_gate, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
   return
 }
 

@@ -30,9 +30,17 @@ moire.model @mixture batch 2 context 3 vocab 16 attributes {spec = "mixture", tr
     %m = moire.mlp gelu %d path "layers.#.mlp" {bias = true, hidden = 32 : i64, paths = ["layers.0.mlp", "layers.1.mlp"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.swiglu
     %s = moire.swiglu %m path "layers.#.swiglu" {bias = false, hidden = 24 : i64, paths = ["layers.0.swiglu", "layers.1.swiglu"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
-    // CHECK: moire.moe softmax_topk
-    // CHECK-SAME: activation relu path
-    %e = moire.moe softmax_topk %s activation relu path "layers.#.moe" {balance = 1.000000e-02 : f64, experts = 4 : i64, gated = false, hidden = 16 : i64, paths = ["layers.0.moe", "layers.1.moe"], renormalize = true, top_k = 2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: %[[R:.*]] = moire.router token %{{.*}} gate softmax_topk path "layers.#.moe.router"
+    // CHECK-SAME: !moire.routing<batch = 2, time = 3, experts = 4>
+    %q = moire.router token %s gate softmax_topk path "layers.#.moe.router" {balance = 1.000000e-02 : f64, experts = 4 : i64, nested, paths = ["layers.0.moe.router", "layers.1.moe.router"], renormalize, top_k = 2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+    // CHECK: moire.experts %{{.*}}, %[[R]] activation relu path
+    %e = moire.experts %s, %q activation relu path "layers.#.moe.experts" {hidden = 16 : i64, paths = ["layers.0.moe.experts", "layers.1.moe.experts"]} : (tensor<2x3x8xbf16>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.router hash %{{.*}} tokens %{{.*}} gate softmax_topk path "layers.#.hashed" {experts = 4 : i64,
+    %k = moire.router hash %e tokens %tokens gate softmax_topk path "layers.#.hashed" {experts = 4 : i64, paths = ["layers.0.hashed", "layers.1.hashed"], top_k = 2 : i64} : (tensor<2x3x8xbf16>, tensor<2x3xi32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+    // CHECK: moire.router token %{{.*}} gate sigmoid_topk path {{.*}} {bias_rate = 1.000000e-03 : f64, capacity = 1.250000e+00 : f64, experts = 8 : i64, groups = 4 : i64, {{.*}} scale = 2.500000e+00 : f64, sequence_balance = 1.000000e-04 : f64, top_groups = 2 : i64, top_k = 2 : i64}
+    %v = moire.router token %e gate sigmoid_topk path "layers.#.route" {bias_rate = 1.000000e-03 : f64, capacity = 1.250000e+00 : f64, experts = 8 : i64, groups = 4 : i64, paths = ["layers.0.route", "layers.1.route"], scale = 2.500000e+00 : f64, sequence_balance = 1.000000e-04 : f64, top_groups = 2 : i64, top_k = 2 : i64} : (tensor<2x3x8xbf16>) -> !moire.routing<batch = 2, time = 3, experts = 8>
+    // CHECK: moire.experts %{{.*}}, %{{.*}} activation silu path "pool" {gated, hidden = 16 : i64, latent = 4 : i64, paths = ["pool"], shared_activation = #moire<unary gelu>, shared_gate, shared_hidden = 8 : i64}
+    %w = moire.experts %e, %k activation silu path "pool" {gated, hidden = 16 : i64, latent = 4 : i64, paths = ["pool"], shared_activation = #moire<unary gelu>, shared_gate, shared_hidden = 8 : i64} : (tensor<2x3x8xbf16>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xbf16>
     // CHECK: moire.mamba
     %r = moire.mamba %e path "layers.#.mamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, paths = ["layers.0.mamba", "layers.1.mamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.yield

@@ -25,6 +25,12 @@ moire.param @w : tensor<8xf32> role ffn init normal {decay_factor = -1.0, paths 
 
 // -----
 
+// param.C3
+// expected-error @+1 {{expects `sign_rate` above 0, got 0}}
+moire.param @w : tensor<8xf32> role ffn init normal {paths = ["a"], sign_rate = 0.0, stack = 0 : i64}
+
+// -----
+
 // binary.C1
 func.func @f(%a: tensor<2x8xf32>, %b: tensor<2xf32>) {
   // expected-error @+1 {{expects the shape of `b` to end [2, 8], got [2]}}

@@ -30,7 +30,7 @@ func.func @f(%l: tensor<6x8xf32>) {
 
 // route.C3
 func.func @f(%l: tensor<6x8xf32>) {
-  // expected-error @+1 {{expects `renormalize` only with the gate softmax_topk, got topk_softmax}}
+  // expected-error @+1 {{expects no `renormalize` with the gate topk_softmax}}
   %p, %w, %c = moire.route topk_softmax %l renormalize : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
   return
 }
@@ -173,5 +173,132 @@ func.func @f(%p: tensor<6x8xf32>, %l: tensor<8xf32>) {
 func.func @f(%d: tensor<f64>, %l: tensor<8xf32>) {
   // expected-error @+1 {{expects `dloss` with elements of 'f32', got 'f64'}}
   %y = moire.balance_loss_grad %d, %l factor 1.0 : (tensor<f64>, tensor<8xf32>) -> tensor<6x8xf32>
+  return
+}
+
+// -----
+
+// route.C3: scale
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects `scale` above 0, got -1}}
+  %p, %w, %c = moire.route softmax_topk %l scale -1.0 : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route.C4
+// expected-note @+1 {{measured against this value of type 'tensor<6x8xf32>'}}
+func.func @f(%l: tensor<6x8xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects `bias` of shape [8], got [4]}}
+  %p, %w, %c = moire.route softmax_topk %l bias %b : (tensor<6x8xf32>, tensor<4xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route.C5: groups
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects `groups` to divide the 8 experts, got 3}}
+  %p, %w, %c = moire.route softmax_topk %l groups 3 best 1 : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route.C5: room
+func.func @f(%l: tensor<6x8xf32>) {
+  // expected-error @+1 {{expects `best` from 1 to the 8 groups, holding at least 2 experts, got 1}}
+  %p, %w, %c = moire.route softmax_topk %l groups 8 best 1 : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route.C6
+func.func @f(%l: tensor<6x8xf32>, %a: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects neither bias nor groups where the experts are assigned}}
+  %p, %w, %c = moire.route softmax_topk %l assigned %a groups 2 best 1 : (tensor<6x8xf32>, tensor<6x2xi32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// route_grad.C2
+func.func @f(%p: tensor<6x8xf32>, %w: tensor<6x2xf32>, %c: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects `logits` with gates that score each expert by itself, and only with them, not with sigmoid_topk}}
+  %g = moire.route_grad sigmoid_topk %p, %w, %c dweights %w : (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>, tensor<6x2xf32>) -> tensor<6x8xf32>
+  return
+}
+
+// -----
+
+// assign.C1
+func.func @f(%t: tensor<2x3xi32>) {
+  // expected-error @+1 {{expects a top_k from 1 to the 1 experts, got 2}}
+  %c = moire.assign hash %t experts 1 : (tensor<2x3xi32>) -> tensor<2x3x2xi32>
+  return
+}
+
+// -----
+
+// assign.C2
+func.func @f() {
+  // expected-error @+1 {{expects tokens with the choice hash, and only with it}}
+  %c = moire.assign hash experts 8 : () -> tensor<2x3x2xi32>
+  return
+}
+
+// -----
+
+// assign.C3
+func.func @f(%t: tensor<2x3xi32>, %p: tensor<i32>) {
+  // expected-error @+1 {{expects a scalar `position` with the choice balanced only, got 'tensor<i32>'}}
+  %c = moire.assign hash %t at %p experts 8 : (tensor<2x3xi32>, tensor<i32>) -> tensor<2x3x2xi32>
+  return
+}
+
+// -----
+
+// assign.C4
+func.func @f() {
+  // expected-error @+1 {{expects `chosen` of rank 3 and the choice hash or balanced, got 'tensor<6x2xi32>' and balanced}}
+  %c = moire.assign balanced experts 8 : () -> tensor<6x2xi32>
+  return
+}
+
+// -----
+
+// dispatch.C2
+func.func @f(%c: tensor<6x2xi32>, %g: tensor<6x2xf32>) {
+  // expected-error @+1 {{expects gates together with a capacity of 1 or more}}
+  %o, %r, %s, %p = moire.dispatch %c gates %g : (tensor<6x2xi32>, tensor<6x2xf32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// choice_load.C1
+func.func @f(%c: tensor<2x3x2xi32>) {
+  // expected-error @+1 {{expects `y` of one extent, or of two with the first of `chosen`, got 'tensor<3x8xf32>' and 'tensor<2x3x2xi32>'}}
+  %y = moire.choice_load %c : (tensor<2x3x2xi32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+// sequence_balance_loss.C1
+func.func @f(%p: tensor<2x3x8xf32>, %l: tensor<3x8xf32>) {
+  // expected-error @+1 {{expects `load` of shape [2, 8], got [3, 8]}}
+  %y = moire.sequence_balance_loss %p, %l factor 1.0 : (tensor<2x3x8xf32>, tensor<3x8xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+// sequence_balance_loss_grad.C1
+func.func @f(%d: tensor<f64>, %l: tensor<2x8xf32>) {
+  // expected-error @+1 {{expects `dloss` with elements of 'f32', got 'f64'}}
+  %y = moire.sequence_balance_loss_grad %d, %l factor 1.0 : (tensor<f64>, tensor<2x8xf32>) -> tensor<2x3x8xf32>
   return
 }

@@ -76,3 +76,52 @@ func.func @balance_loss_grad(%dloss: tensor<f32>, %load: tensor<8xf32>) {
   %dprobs = moire.balance_loss_grad %dloss, %load factor 1.600000e-01 : (tensor<f32>, tensor<8xf32>) -> tensor<2x3x8xf32>
   return
 }
+
+// CHECK-LABEL: func.func @variants
+func.func @variants(%logits: tensor<2x3x8xf32>, %bias: tensor<8xf32>, %given: tensor<2x3x2xi32>) {
+  // CHECK: moire.route sigmoid_topk %arg0 bias %arg1 renormalize scale 2.500000e+00 groups 4 best 2 :
+  %p, %w, %c = moire.route sigmoid_topk %logits bias %bias renormalize scale 2.5 groups 4 best 2 : (tensor<2x3x8xf32>, tensor<8xf32>) -> (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>)
+  // CHECK: moire.route sqrt_softplus_topk %arg0 assigned %arg2 :
+  %q, %v, %d = moire.route sqrt_softplus_topk %logits assigned %given : (tensor<2x3x8xf32>, tensor<2x3x2xi32>) -> (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>)
+  // CHECK: moire.route_grad sigmoid_topk %{{.*}}, %{{.*}}, %{{.*}} logits %arg0 dweights %{{.*}} renormalize scale 2.500000e+00 :
+  %g = moire.route_grad sigmoid_topk %p, %w, %c logits %logits dweights %w renormalize scale 2.5 : (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>, tensor<2x3x8xf32>, tensor<2x3x2xf32>) -> tensor<2x3x8xf32>
+  // CHECK: moire.dispatch %{{.*}} gates %{{.*}} capacity 3 :
+  %o:4 = moire.dispatch %c gates %w capacity 3 : (tensor<2x3x2xi32>, tensor<2x3x2xf32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+  // CHECK: moire.dispatch %{{.*}} nulls :
+  %n:4 = moire.dispatch %c nulls : (tensor<2x3x2xi32>) -> (tensor<7xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+  // CHECK: moire.fused_route sigmoid_topk %arg0 bias %arg1 capacity 3 :
+  %f:8 = moire.fused_route sigmoid_topk %logits bias %bias capacity 3 : (tensor<2x3x8xf32>, tensor<8xf32>) -> (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>, tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>, tensor<8xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @assign
+func.func @assign(%tokens: tensor<2x3xi32>, %at: tensor<i32>) {
+  // CHECK: moire.assign hash %arg0 experts 8
+  %chosen = moire.assign hash %tokens experts 8 : (tensor<2x3xi32>) -> tensor<2x3x2xi32>
+  // CHECK: moire.assign balanced at %arg1 experts 8
+  %c = moire.assign balanced at %at experts 8 : (tensor<i32>) -> tensor<2x3x2xi32>
+  // CHECK: moire.assign balanced experts 8
+  %d = moire.assign balanced experts 8 : () -> tensor<2x3x2xi32>
+  return
+}
+
+// CHECK-LABEL: func.func @choice_load
+func.func @choice_load(%chosen: tensor<2x3x2xi32>) {
+  // CHECK: moire.choice_load %arg0
+  %y = moire.choice_load %chosen : (tensor<2x3x2xi32>) -> tensor<2x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @sequence_balance_loss
+func.func @sequence_balance_loss(%probs: tensor<2x3x8xf32>, %load: tensor<2x8xf32>) {
+  // CHECK: moire.sequence_balance_loss %arg0, %arg1 factor 1.600000e-01
+  %loss = moire.sequence_balance_loss %probs, %load factor 1.600000e-01 : (tensor<2x3x8xf32>, tensor<2x8xf32>) -> tensor<f32>
+  return
+}
+
+// CHECK-LABEL: func.func @sequence_balance_loss_grad
+func.func @sequence_balance_loss_grad(%dloss: tensor<f32>, %load: tensor<2x8xf32>) {
+  // CHECK: moire.sequence_balance_loss_grad %arg0, %arg1 factor 1.600000e-01
+  %dprobs = moire.sequence_balance_loss_grad %dloss, %load factor 1.600000e-01 : (tensor<f32>, tensor<2x8xf32>) -> tensor<2x3x8xf32>
+  return
+}

@@ -81,6 +81,7 @@ class Model:
     def __init__(self, path):
         kernels = c.CDLL(os.path.join(BUILD, "lib", "libmoire_kernels.so"), mode=c.RTLD_GLOBAL)
         kernels.moire_set_threads(2)
+        self.kernels = kernels
         self.library = c.CDLL(path)
         self.library.moire_get_package.restype = c.POINTER(Package)
         p = self.package = self.library.moire_get_package().contents

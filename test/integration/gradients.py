@@ -38,6 +38,19 @@ BLOCKS = {
                               "top_k = 3, gate = topk_softmax, balance = 0.0)\n  " + HEAD,
     "moe fine-grained": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), expansion = 2, granularity = 2, "
                         "balance = 0.0)\n  " + HEAD,
+    "moe sigmoid, scaled": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 5, top_k = 2, "
+                           "gate = sigmoid_topk, renormalize = true, scale = 2.5, balance = 0.0)\n  " + HEAD,
+    "moe root of softplus, nulls": "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, activation = gelu), experts = 5, "
+                                   "top_k = 3, null = 2, gate = sqrt_softplus_topk, balance = 0.0)\n  " + HEAD,
+    "moe in groups": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 8, top_k = 3, groups = 4, "
+                     "top_groups = 2, balance = 0.0)\n  " + HEAD,
+    "moe hash": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 5, top_k = 2, choice = hash)\n  " + HEAD,
+    "moe balanced": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, top_k = 2, choice = balanced)"
+                    "\n  " + HEAD,
+    "moe shared, latent": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, top_k = 2, balance = 0.0, "
+                          "latent = 6, shared = mlp(hidden = 8, activation = silu), shared_gate = true)\n  " + HEAD,
+    "a pool of all layers": "let pool = experts(expert = swiglu(hidden = 8))\n  y = x\n  repeat 3 {\n h = rms_norm(x)\n "
+                            "r = route(y, experts = 4, top_k = 2, balance = 0.0)\n x += pool(h, r)\n y = h }\n  " + HEAD,
     "mamba": f"x += rms_norm(x) |> mamba(state = 4, conv = 3, expand = 2)\n  {HEAD}",
     "tied head": "let table = embed(vocab, width)\n  y = tokens |> table\n  y += rms_norm(y + x) |> swiglu(hidden = 8)\n"
                  "  return rms_norm(y) |> head(vocab, tied = table)",

@@ -9,6 +9,9 @@
 #include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
 
+#include <cmath>
+#include <set>
+
 using namespace moire::test;
 
 namespace {
@@ -27,16 +30,24 @@ namespace {
 MOIRE_ROUTE_CALLS(F32, f32)
 MOIRE_ROUTE_CALLS(F64, f64)
 
+/// How a router scores and chooses.
+struct Variant {
+  int32_t gate, renormalize;
+  double scale = 1;
+  bool bias = false, assigned = false;
+  int64_t groups = 1, best = 1;
+};
+
 /// Inputs and outputs of one router.
 template <typename T> struct Route {
   using S = typename T::S;
   int64_t tokens, experts, topK;
-  int32_t order, renormalize;
-  std::vector<S> logits, probs, weights, dweights, dprobs, dlogits;
-  std::vector<int32_t> chosen;
+  Variant variant;
+  std::vector<S> logits, bias, probs, weights, dweights, dprobs, dlogits;
+  std::vector<int32_t> chosen, assigned;
 
-  Route(int64_t tokens, int64_t experts, int64_t topK, int32_t order, int32_t renormalize, bool ties = false)
-      : tokens(tokens), experts(experts), topK(topK), order(order), renormalize(renormalize) {
+  Route(int64_t tokens, int64_t experts, int64_t topK, Variant variant, bool ties = false)
+      : tokens(tokens), experts(experts), topK(topK), variant(variant) {
     Random random(7);
     logits = random.vector<S>(tokens * experts, -4, 4);
     if (ties)
@@ -44,34 +55,41 @@ template <typename T> struct Route {
         logit = std::round(logit / 2);
     dweights = random.vector<S>(tokens * topK);
     dprobs = random.vector<S>(tokens * experts);
+    bias = random.vector<S>(experts, -0.3, 0.3);
     probs.resize(logits.size());
     dlogits.resize(logits.size());
     weights.resize(dweights.size());
     chosen.resize(dweights.size());
+    for (int64_t a = 0; a < tokens * topK; ++a)
+      assigned.push_back(int32_t((a * 5 + a / topK) % experts));
   }
 
+  template <typename Call> void callForward(Call call) {
+    call(T(), tokens, experts, topK, variant.gate, variant.renormalize, S(variant.scale), variant.groups, variant.best,
+         logits.data(), variant.bias ? bias.data() : nullptr, variant.assigned ? assigned.data() : nullptr,
+         probs.data(), weights.data(), chosen.data());
+  }
+  template <typename Call> void callBackward(Call call, bool fromWeights, bool fromProbs) {
+    call(T(), tokens, experts, topK, variant.gate, variant.renormalize, S(variant.scale), logits.data(), probs.data(),
+         weights.data(), chosen.data(), fromWeights ? dweights.data() : nullptr, fromProbs ? dprobs.data() : nullptr,
+         dlogits.data());
+  }
   void forward() {
-    route(T(), tokens, experts, topK, order, renormalize, logits.data(), probs.data(), weights.data(), chosen.data());
+    callForward([](auto... a) { route(a...); });
   }
   void referenceForward() {
-    referenceRoute(T(), tokens, experts, topK, order, renormalize, logits.data(), probs.data(), weights.data(),
-                   chosen.data());
+    callForward([](auto... a) { referenceRoute(a...); });
   }
   void backward(bool fromWeights, bool fromProbs) {
-    routeBackward(T(), tokens, experts, topK, order, renormalize, probs.data(), weights.data(), chosen.data(),
-                  fromWeights ? dweights.data() : nullptr, fromProbs ? dprobs.data() : nullptr, dlogits.data());
+    callBackward([](auto... a) { routeBackward(a...); }, fromWeights, fromProbs);
   }
   void referenceBackward(bool fromWeights, bool fromProbs) {
-    referenceRouteBackward(T(), tokens, experts, topK, order, renormalize, probs.data(), weights.data(), chosen.data(),
-                           fromWeights ? dweights.data() : nullptr, fromProbs ? dprobs.data() : nullptr,
-                           dlogits.data());
+    callBackward([](auto... a) { referenceRouteBackward(a...); }, fromWeights, fromProbs);
   }
 };
 
-struct Variant {
-  int32_t order, renormalize;
-};
-const Variant variants[] = {{0, 0}, {0, 1}, {1, 0}};
+const Variant variants[] = {{0, 0},      {0, 1},      {1, 0}, {1, 0, 1.5}, {2, 0}, {2, 1, 2.5}, {3, 0, 0.5}, {3, 1},
+                            {0, 1, 1, true}, {2, 1, 2.5, true}, {0, 0, 1, false, true}, {2, 1, 1, false, true}};
 
 template <typename T> class RouteTest : public testing::Test {};
 using RouteTypes = testing::Types<F32, F64>;
@@ -82,8 +100,8 @@ TYPED_TEST(RouteTest, AgreesWithTheOracle) {
   for (auto [tokens, experts, topK] : sizes)
     for (Variant variant : variants)
       for (bool ties : {false, true}) {
-        SCOPED_TRACE(testing::Message() << experts << " experts, top " << topK << ", order " << variant.order);
-        Route<TypeParam> fast(tokens, experts, topK, variant.order, variant.renormalize, ties), slow = fast;
+        SCOPED_TRACE(testing::Message() << experts << " experts, top " << topK << ", gate " << variant.gate);
+        Route<TypeParam> fast(tokens, experts, topK, variant, ties), slow = fast;
         fast.forward();
         slow.referenceForward();
         EXPECT_EQ(fast.chosen, slow.chosen);
@@ -97,8 +115,55 @@ TYPED_TEST(RouteTest, AgreesWithTheOracle) {
       }
 }
 
+TYPED_TEST(RouteTest, ChoosesInTheBestGroups) {
+  const int64_t sizes[][5] = {{40, 64, 6, 8, 4}, {33, 12, 3, 4, 1}, {17, 6, 2, 6, 3}, {9, 256, 8, 8, 4}};
+  for (auto [tokens, experts, topK, groups, best] : sizes)
+    for (int32_t gate : {0, 1, 2, 3})
+      for (bool bias : {false, true}) {
+        SCOPED_TRACE(testing::Message() << experts << " experts in " << groups << " groups, gate " << gate);
+        Route<TypeParam> fast(tokens, experts, topK, {gate, gate != 1, 1, bias, false, groups, best}), slow = fast;
+        fast.forward();
+        slow.referenceForward();
+        EXPECT_EQ(fast.chosen, slow.chosen);
+        expectClose(fast.weights, slow.weights, "weights");
+        for (int64_t t = 0; t < tokens; ++t) {
+          std::set<int64_t> used;
+          for (int64_t j = 0; j < topK; ++j)
+            used.insert(fast.chosen[t * topK + j] / (experts / groups));
+          EXPECT_LE(int64_t(used.size()), best);
+        }
+      }
+}
+
+TYPED_TEST(RouteTest, BiasSteersTheChoiceAndNotTheGates) {
+  using S = typename TypeParam::S;
+  for (bool fast : {false, true}) {
+    Route<TypeParam> r(1, 3, 2, {2, 1, 2.0, true});
+    r.logits = {0, S(std::log(3.0)), S(-std::log(3.0))}; // scores 1/2, 3/4, 1/4
+    r.bias = {0, S(-0.6), 0};
+    fast ? r.forward() : r.referenceForward();
+    EXPECT_EQ(r.chosen, (std::vector<int32_t>{0, 2}));
+    EXPECT_NEAR(r.weights[0], 2 * 2.0 / 3, 1e-6);
+    EXPECT_NEAR(r.weights[1], 2 * 1.0 / 3, 1e-6);
+    EXPECT_NEAR(r.probs[1], 0.5, 1e-6);
+  }
+}
+
+TYPED_TEST(RouteTest, ScoresOfFarLogitsStayFinite) {
+  for (int32_t gate : {2, 3}) {
+    Route<TypeParam> fast(1, 4, 2, {gate, 1}), slow = fast;
+    fast.logits = slow.logits = {-200, -150, 150, 0};
+    fast.forward(), slow.referenceForward();
+    fast.backward(true, true), slow.referenceBackward(true, true);
+    expectClose(fast.weights, slow.weights, "weights");
+    expectClose(fast.dlogits, slow.dlogits, "dlogits");
+    for (auto value : fast.dlogits)
+      EXPECT_TRUE(std::isfinite(value));
+  }
+}
+
 TYPED_TEST(RouteTest, TiesGoToTheLowerExpert) {
-  Route<TypeParam> r(1, 40, 5, 0, 0);
+  Route<TypeParam> r(1, 40, 5, {0, 0});
   std::fill(r.logits.begin(), r.logits.end(), 0);
   r.logits[39] = r.logits[3] = 1;
   r.forward();
@@ -106,7 +171,7 @@ TYPED_TEST(RouteTest, TiesGoToTheLowerExpert) {
 }
 
 TYPED_TEST(RouteTest, MaskedExpertsAreChosenLastAndOnce) {
-  Route<TypeParam> r(1, 20, 4, 0, 0);
+  Route<TypeParam> r(1, 20, 4, {0, 0});
   std::fill(r.logits.begin(), r.logits.end(), -std::numeric_limits<typename TypeParam::S>::infinity());
   r.logits[1] = 2;
   r.logits[18] = 3;
@@ -116,11 +181,11 @@ TYPED_TEST(RouteTest, MaskedExpertsAreChosenLastAndOnce) {
 }
 
 TYPED_TEST(RouteTest, BothOrdersOfThePapersToy) {
-  Route<TypeParam> first(1, 4, 2, 0, 0);
+  Route<TypeParam> first(1, 4, 2, {0, 0});
   first.logits = {2, 1, 0, -1};
   Route<TypeParam> second = first, renormalized = first;
-  second.order = 1;
-  renormalized.renormalize = 1;
+  second.variant.gate = 1;
+  renormalized.variant.renormalize = 1;
   for (bool fast : {false, true}) {
     for (Route<TypeParam> *r : {&first, &second, &renormalized})
       fast ? r->forward() : r->referenceForward();
@@ -137,7 +202,7 @@ TYPED_TEST(RouteTest, BitsDoNotDependOnThreads) {
   expectSameBits([] {
     std::vector<unsigned char> bytes;
     for (Variant variant : variants) {
-      Route<TypeParam> r(301, 48, 6, variant.order, variant.renormalize);
+      Route<TypeParam> r(301, 48, 6, variant);
       r.forward();
       r.backward(true, true);
       appendBytes(bytes, r.probs);
@@ -151,8 +216,8 @@ TYPED_TEST(RouteTest, BitsDoNotDependOnThreads) {
 
 TEST(RouteOracle, GradientsAgreeWithFiniteDifferences) {
   for (Variant variant : variants) {
-    SCOPED_TRACE(testing::Message() << "order " << variant.order << ", renormalize " << variant.renormalize);
-    Route<F64> r(3, 7, 3, variant.order, variant.renormalize), run = r;
+    SCOPED_TRACE(testing::Message() << "gate " << variant.gate << ", renormalize " << variant.renormalize);
+    Route<F64> r(3, 7, 3, variant), run = r;
     r.referenceForward();
     r.referenceBackward(true, true);
     auto loss = [&] {
@@ -200,6 +265,92 @@ TEST(Dispatch, AgreesWithTheOracleOnAnyNumberOfThreads) {
   moire_set_threads(before);
 }
 
+/// Assignments of which some have no row: null choices, and what is above a limit.
+struct Limited {
+  std::vector<int32_t> chosen, offsets, rows, slots, position;
+  std::vector<float> gates;
+
+  Limited(int64_t tokens, int64_t experts, int64_t topK, int64_t nulls) {
+    Random random(5);
+    for (int64_t a = 0; a < tokens * topK; ++a)
+      chosen.push_back(int32_t(random.uniform(0, double(experts + nulls))));
+    gates = random.vector<float>(tokens * topK, 0, 1);
+    for (float &gate : gates)
+      gate = std::round(gate * 16) / 16; // ties
+    offsets.assign(size_t(experts) + 1, -7);
+    rows = slots = position = std::vector<int32_t>(chosen.size(), -7);
+  }
+  void run(bool fast, int64_t tokens, int64_t experts, int64_t topK, int64_t limit) {
+    auto call = fast ? moire_dispatch_limited_f32 : moire_reference_dispatch_limited_f32;
+    call(tokens, experts, topK, limit, chosen.data(), gates.data(), offsets.data(), rows.data(), slots.data(),
+         position.data());
+  }
+};
+
+TEST(DispatchLimited, AgreesWithTheOracle) {
+  const int64_t sizes[][5] = {{1, 1, 1, 0, 1}, {7, 3, 2, 0, 2}, {50, 8, 2, 3, 6}, {64, 8, 1, 0, -1}, {40, 5, 3, 2, -1},
+                              {300, 16, 4, 0, 75}};
+  for (auto [tokens, experts, topK, nulls, limit] : sizes) {
+    SCOPED_TRACE(testing::Message() << tokens << " tokens, limit " << limit);
+    Limited fast(tokens, experts, topK, nulls), slow = fast;
+    fast.run(true, tokens, experts, topK, limit);
+    slow.run(false, tokens, experts, topK, limit);
+    EXPECT_EQ(fast.offsets, slow.offsets);
+    EXPECT_EQ(fast.rows, slow.rows);
+    EXPECT_EQ(fast.slots, slow.slots);
+    EXPECT_EQ(fast.position, slow.position);
+  }
+}
+
+TEST(DispatchLimited, KeepsTheLargestGatesAndTheEarlierOfEqualOnes) {
+  Limited r(5, 2, 1, 0);
+  r.chosen = {0, 0, 1, 0, 0};
+  r.gates = {0.5f, 0.25f, 0.125f, 0.5f, 0.5f};
+  for (bool fast : {false, true}) {
+    r.run(fast, 5, 2, 1, 2);
+    EXPECT_EQ(r.offsets, (std::vector<int32_t>{0, 2, 3}));
+    EXPECT_EQ(r.position, (std::vector<int32_t>{0, -1, 2, 1, -1}));
+    EXPECT_EQ(r.rows, (std::vector<int32_t>{0, 3, 2, 0, 0}));
+  }
+}
+
+TEST(Assign, AgreesWithTheOracleAndNamesNoExpertTwice) {
+  const int64_t sizes[][4] = {{1, 1, 1, 1}, {2, 33, 8, 3}, {3, 1500, 64, 6}, {2, 7, 5, 5}};
+  for (auto [batch, time, experts, topK] : sizes)
+    for (bool hash : {false, true}) {
+      std::vector<int32_t> tokens, fast(size_t(batch * time * topK)), slow = fast;
+      for (int64_t t = 0; t < batch * time; ++t)
+        tokens.push_back(int32_t(t * 37 % 101));
+      moire_assign(batch, time, experts, topK, 4, hash ? tokens.data() : nullptr, fast.data());
+      moire_reference_assign(batch, time, experts, topK, 4, hash ? tokens.data() : nullptr, slow.data());
+      EXPECT_EQ(fast, slow);
+      for (int64_t t = 0; t < batch * time; ++t)
+        EXPECT_EQ(int64_t(std::set<int32_t>(&fast[t * topK], &fast[t * topK] + topK).size()), topK);
+    }
+}
+
+TEST(SequenceBalance, AgreesWithTheOracleOnAnyNumberOfThreads) {
+  int64_t sequences = 5, time = 67, experts = 9, topK = 2;
+  Route<F32> r(sequences * time, experts, topK, {2, 1});
+  r.forward();
+  std::vector<float> load(size_t(sequences * experts)), slowLoad = load, dprobs(r.probs.size()), slow = dprobs;
+  float loss = 0, slowLoss = 0, dloss = 0.7f;
+  moire_reference_choice_load_f32(sequences, time * topK, experts, r.chosen.data(), slowLoad.data());
+  moire_reference_sequence_balance_f32(sequences, time, experts, 0.3f, r.probs.data(), slowLoad.data(), &slowLoss);
+  moire_reference_sequence_balance_backward_f32(sequences, time, experts, 0.3f, &dloss, slowLoad.data(), slow.data());
+  int32_t before = moire_threads();
+  for (int32_t threads : {1, 2, 3}) {
+    moire_set_threads(threads);
+    moire_choice_load_f32(sequences, time * topK, experts, r.chosen.data(), load.data());
+    moire_sequence_balance_f32(sequences, time, experts, 0.3f, r.probs.data(), load.data(), &loss);
+    moire_sequence_balance_backward_f32(sequences, time, experts, 0.3f, &dloss, load.data(), dprobs.data());
+    EXPECT_EQ(load, slowLoad);
+    EXPECT_NEAR(loss, slowLoss, 1e-6);
+    expectClose(dprobs, slow, "dprobs");
+  }
+  moire_set_threads(before);
+}
+
 #define MOIRE_ROWS_CALLS(TYPES, SUFFIX)                                                                                \
   template <typename... A> void gather(bool fast, TYPES, A... a) {                                                     \
     fast ? moire_gather_rows_##SUFFIX(a...) : moire_reference_gather_rows_##SUFFIX(a...);                              \
@@ -226,7 +377,8 @@ template <typename T> struct Rows {
   std::vector<X> perToken, perRow, gathered, gatheredBack, combined, dperRow;
   std::vector<S> weights, dweights;
 
-  Rows(int64_t tokens, int64_t topK, int64_t width, int64_t gap)
+  /// With `drop` every third assignment has no row.
+  Rows(int64_t tokens, int64_t topK, int64_t width, int64_t gap, bool drop = false)
       : tokens(tokens), topK(topK), width(width), ld(width + gap), count(tokens * topK), sorted(tokens, 12, topK) {
     Random random(11);
     perToken = random.vector<X>(tokens * ld);
@@ -235,6 +387,8 @@ template <typename T> struct Rows {
     gathered = dperRow = std::vector<X>(perRow.size());
     gatheredBack = combined = std::vector<X>(perToken.size());
     dweights.resize(weights.size());
+    for (int64_t a = 0; a < count && drop; a += 3)
+      sorted.position[a] = -1;
   }
 
   void run(bool fast) {
@@ -252,9 +406,10 @@ TYPED_TEST_SUITE(RowsTest, AllTypes, );
 
 TYPED_TEST(RowsTest, AgreesWithTheOracle) {
   const int64_t sizes[][4] = {{1, 1, 1, 0}, {7, 3, 5, 2}, {50, 2, 33, 1}, {20, 8, 256, 0}};
-  for (auto [tokens, topK, width, gap] : sizes) {
+  for (auto [tokens, topK, width, gap] : sizes)
+    for (bool drop : {false, true}) {
     SCOPED_TRACE(testing::Message() << tokens << " tokens, top " << topK << ", width " << width);
-    Rows<TypeParam> fast(tokens, topK, width, gap), slow = fast;
+    Rows<TypeParam> fast(tokens, topK, width, gap, drop), slow = fast;
     fast.run(true);
     slow.run(false);
     EXPECT_EQ(fast.gathered, slow.gathered);

@@ -30,6 +30,8 @@ const char *const source = R"(
   moire.param @w : tensor<8x2051xTYPE> role ffn init normal {stack = 0 : i64, paths = ["w"] COMPUTE}
   moire.param @b : tensor<21xTYPE> role norm init constant
     {stack = 0 : i64, paths = ["b"], lr_factor = 0.5, decay_factor = 0.0}
+  moire.param @s : tensor<37xTYPE> role router init constant
+    {stack = 0 : i64, paths = ["s"], decay_factor = 0.0, sign_rate = 0.25}
   moire.param @v : tensor<2x3xTYPE> role ffn init normal {stack = 1 : i64, paths = ["v0", "v1"] COMPUTE}
 )";
 
@@ -93,11 +95,19 @@ public:
     double sum = 0;
     for (T g : grads)
       sum += static_cast<double>(g) * g;
+    const ParameterSlot &bySign = *layout->lookup("s"); // no part of the norm
+    for (int64_t i = bySign.offset; i < bySign.offset + bySign.elements(); ++i)
+      sum -= static_cast<double>(grads[i]) * grads[i];
     double expectedNorm = std::sqrt(sum) * s.gradScale;
     double scale = s.gradScale * (s.clip > 0 && expectedNorm > s.clip ? s.clip / expectedNorm : 1);
     std::vector<double> p(params.begin(), params.end()), m(moment1.begin(), moment1.end()),
         v(moment2.begin(), moment2.end());
     for (const ParameterSlot &slot : layout->slots()) {
+      if (auto sign = ParamOp(slot.param).getSignRate()) {
+        for (int64_t i = slot.offset; i < slot.offset + slot.elements(); ++i)
+          p[i] -= sign->convertToDouble() * ((grads[i] > 0) - (grads[i] < 0));
+        continue;
+      }
       double rate = s.lr * ParamOp(slot.param).getLrFactor().convertToDouble();
       double decay = s.weightDecay * ParamOp(slot.param).getDecayFactor().convertToDouble();
       for (int64_t i = slot.offset; i < slot.offset + slot.elements(); ++i) {

@@ -26,24 +26,80 @@ static std::string versionOf(StringRef kernel, Value value) {
   return ("moire_" + kernel + (type.isBF16() ? "_bf16" : type.isF64() ? "_f64" : "_f32")).str();
 }
 
+/// A pointer to an operand that may be missing.
+static void optional(CallBuilder &call, Value value, BufferBuilder &b) {
+  if (value)
+    call.pointer(b.dense(value));
+  else
+    call.null();
+}
+
 /// moire_route; writes probs, weights and chosen.
-static void callRoute(Operation *op, Value logits, Gate gate, bool renormalize, BufferBuilder &b) {
+template <typename Op> static void callRoute(Op op, BufferBuilder &b) {
+  Value logits = op.getLogits();
   CallBuilder call;
-  call.extent(rowsOf(logits)).extent(lastOf(logits)).extent(lastOf(op->getResult(1)));
-  call.flag(int64_t(gate)).flag(renormalize).pointer(b.dense(logits));
+  call.extent(rowsOf(logits)).extent(lastOf(logits)).extent(lastOf(op.getWeights()));
+  call.flag(int64_t(op.getGate())).flag(op.getRenormalize());
+  call.real(op.getScale().convertToDouble(), typeOf(logits).getElementType());
+  call.extent(op.getGroups()).extent(op.getBest()).pointer(b.dense(logits));
+  optional(call, op.getBias(), b);
+  optional(call, op.getAssigned(), b);
   for (unsigned result : {0u, 1u, 2u})
     call.pointer(b.denseResult(op->getResult(result)));
   call.emit(b.builder, op->getLoc(), versionOf("route", logits));
 }
 
-/// moire_dispatch; writes offsets, rows, slots and position, results `first` to `first + 3` of `op`.
-static void callDispatch(Operation *op, Value chosen, unsigned first, BufferBuilder &b) {
+/// moire_dispatch, or moire_dispatch_limited where assignments may have no row; writes offsets, rows, slots and
+/// position, results `first` to `first + 3` of `op`. `gates` decide who stays below `capacity`.
+static void callDispatch(Operation *op, Value chosen, Value gates, std::optional<int64_t> capacity, bool nulls,
+                         unsigned first, BufferBuilder &b) {
   CallBuilder call;
   call.extent(rowsOf(chosen)).extent(typeOf(op->getResult(first)).getDimSize(0) - 1).extent(lastOf(chosen));
+  bool limited = capacity || nulls;
+  if (limited)
+    call.extent(capacity.value_or(-1));
   call.pointer(b.dense(chosen));
+  if (limited)
+    optional(call, gates, b);
   for (unsigned result = first; result < first + 4; ++result)
     call.pointer(b.denseResult(op->getResult(result)));
-  call.emit(b.builder, op->getLoc(), "moire_dispatch");
+  std::string plain = "moire_dispatch", limit = gates ? versionOf("dispatch_limited", gates) : plain + "_limited_f32";
+  call.emit(b.builder, op->getLoc(), limited ? limit : plain);
+}
+
+/// moire_assign; a balanced choice counts positions from that of the first new token.
+static void callAssign(AssignOp op, BufferBuilder &b) {
+  ArrayRef<int64_t> shape = typeOf(op.getChosen()).getShape();
+  CallBuilder call;
+  call.extent(shape[0]).extent(shape[1]).extent(op.getExperts()).extent(shape[2]);
+  if (op.getPosition())
+    call.index(b.position(op.getPosition()));
+  else
+    call.extent(0);
+  optional(call, op.getTokens(), b);
+  call.pointer(b.denseResult(resultOf(op.getChosen())));
+  call.emit(b.builder, op.getLoc(), "moire_assign");
+}
+
+/// moire_choice_load, over everything or over each sequence.
+static void callChoiceLoad(ChoiceLoadOp op, BufferBuilder &b) {
+  ArrayRef<int64_t> shape = typeOf(op.getY()).getShape();
+  int64_t sequences = shape.size() == 2 ? shape[0] : 1;
+  CallBuilder call;
+  call.extent(sequences).extent(typeOf(op.getChosen()).getNumElements() / sequences).extent(shape.back());
+  call.pointer(b.dense(op.getChosen())).pointer(b.denseResult(resultOf(op.getY())));
+  call.emit(b.builder, op.getLoc(), versionOf("choice_load", op.getY()));
+}
+
+/// moire_sequence_balance and its reverse, which have the same arguments: `first` is the probabilities or dloss.
+template <typename Op>
+static void callSequenceBalance(Op op, Value probs, Value first, Value result, StringRef kernel, BufferBuilder &b) {
+  ArrayRef<int64_t> shape = typeOf(probs).getShape();
+  CallBuilder call;
+  call.extent(shape[0]).extent(shape[1]).extent(shape[2]);
+  call.real(op.getFactor().convertToDouble(), typeOf(probs).getElementType());
+  call.pointer(b.dense(first)).pointer(b.dense(op.getLoad())).pointer(b.denseResult(resultOf(result)));
+  call.emit(b.builder, op.getLoc(), versionOf(kernel, probs));
 }
 
 /// `load[e] = (offsets[e + 1] - offsets[e]) / offsets[experts]`: too small for threads.
@@ -73,14 +129,12 @@ static LogicalResult emitRouteGrad(RouteGradOp op, BufferBuilder &b) {
   CallBuilder call;
   call.extent(rowsOf(op.getProbs())).extent(lastOf(op.getProbs())).extent(lastOf(op.getWeights()));
   call.flag(int64_t(op.getGate())).flag(op.getRenormalize());
+  call.real(op.getScale().convertToDouble(), typeOf(op.getProbs()).getElementType());
+  optional(call, op.getLogits(), b);
   for (Value value : {op.getProbs(), op.getWeights(), op.getChosen()})
     call.pointer(b.dense(value));
-  for (Value value : {op.getDweights(), op.getDprobs()}) {
-    if (value)
-      call.pointer(b.dense(value));
-    else
-      call.null();
-  }
+  for (Value value : {op.getDweights(), op.getDprobs()})
+    optional(call, value, b);
   call.pointer(b.denseResult(resultOf(op.getDlogits())));
   call.emit(b.builder, op.getLoc(), versionOf("route_backward", op.getProbs()));
   return success();
@@ -131,16 +185,35 @@ static LogicalResult emitCombineGrad(CombineGradOp op, BufferBuilder &b) {
 std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
       .Case([&](RouteOp route) {
-        callRoute(route, route.getLogits(), route.getGate(), route.getRenormalize(), b);
+        callRoute(route, b);
         return success();
       })
       .Case([&](DispatchOp dispatch) {
-        callDispatch(dispatch, dispatch.getChosen(), 0, b);
+        callDispatch(dispatch, dispatch.getChosen(), dispatch.getGates(), dispatch.getCapacity(), dispatch.getNulls(),
+                     /*first=*/0, b);
+        return success();
+      })
+      .Case([&](AssignOp assign) {
+        callAssign(assign, b);
+        return success();
+      })
+      .Case([&](ChoiceLoadOp load) {
+        callChoiceLoad(load, b);
+        return success();
+      })
+      .Case([&](SequenceBalanceLossOp loss) {
+        callSequenceBalance(loss, loss.getProbs(), loss.getProbs(), loss.getLoss(), "sequence_balance", b);
+        return success();
+      })
+      .Case([&](SequenceBalanceLossGradOp gradient) {
+        callSequenceBalance(gradient, gradient.getDprobs(), gradient.getDloss(), gradient.getDprobs(),
+                            "sequence_balance_backward", b);
         return success();
       })
       .Case([&](FusedRouteOp route) {
-        callRoute(route, route.getLogits(), route.getGate(), route.getRenormalize(), b);
-        callDispatch(route, route.getChosen(), 3, b);
+        callRoute(route, b);
+        callDispatch(route, route.getChosen(), route.getCapacity() ? route.getWeights() : Value(), route.getCapacity(),
+                     /*nulls=*/false, /*first=*/3, b);
         if (!route.getLoad().use_empty())
           emitLoad(route.getLoc(), route.getOffsets(), resultOf(route.getLoad()), b);
         return success();

@@ -21,7 +21,7 @@ namespace {
 using namespace optimizer;
 
 constexpr StringRef normKernel = "moire_optimizer_norm", updateKernel = "moire_optimizer_update",
-                    accumulateKernel = "moire_accumulate", refreshKernel = "moire_refresh";
+                    signKernel = "moire_optimizer_sign", accumulateKernel = "moire_accumulate", refreshKernel = "moire_refresh";
 
 /// Slots of `moire_adamw`, as the entry point reads them.
 enum Scalar : int64_t { Lr, FirstBeta, SecondBeta, Eps, WeightDecay, Clip, GradScale, ScalarCount };
@@ -54,7 +54,8 @@ public:
     adamw = values[buffers];
 
     Value partials = memref::AllocOp::create(b, MemRefType::get({kernels.taskCount()}, f64));
-    launch(normKernel, {values[1], partials});
+    if (kernels.taskCount() > 0)
+      launch(normKernel, {values[1], partials}, kernels.taskCount());
     Value norm = mul(math::SqrtOp::create(b, sum(partials)), scalar(GradScale));
     memref::StoreOp::create(b, norm, values[buffers + 2], index(0));
 
@@ -69,7 +70,10 @@ public:
     fillCoefficients(coefficients, norm, step);
     SmallVector<Value> operands(values.take_front(buffers));
     operands.push_back(coefficients);
-    launch(updateKernel, operands);
+    if (kernels.taskCount() > 0)
+      launch(updateKernel, operands, kernels.taskCount());
+    if (kernels.signTaskCount() > 0)
+      launch(signKernel, values.take_front(2), kernels.signTaskCount());
     scf::YieldOp::create(b, code(0));
     b.setInsertionPointToStart(branch.elseBlock());
     scf::YieldOp::create(b, code(1));
@@ -78,7 +82,7 @@ public:
   void buildAccumulate() {
     func::FuncOp function =
         begin("accumulate", {{"accumulator", kernels.flatType()}, {"grads", kernels.flatType()}}, b.getI32Type());
-    launch(accumulateKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)));
+    launch(accumulateKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)), allTasks());
     func::ReturnOp::create(b, code(0));
   }
 
@@ -88,7 +92,7 @@ public:
       arguments.append({{"params", kernels.flatType()}, {"compute", kernels.computeType()}});
     func::FuncOp function = begin("refresh", arguments, b.getI32Type());
     if (kernels.computeType())
-      launch(refreshKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)));
+      launch(refreshKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)), allTasks());
     func::ReturnOp::create(b, code(0));
   }
 
@@ -111,8 +115,10 @@ private:
     return function;
   }
 
-  void launch(StringRef kernel, ArrayRef<Value> buffers) {
-    LaunchOp::create(b, kernel, static_cast<uint64_t>(kernels.taskCount()), /*grain=*/uint64_t(1), buffers);
+  int64_t allTasks() const { return kernels.taskCount() + kernels.signTaskCount(); }
+
+  void launch(StringRef kernel, ValueRange buffers, int64_t tasks) {
+    LaunchOp::create(b, kernel, static_cast<uint64_t>(tasks), /*grain=*/uint64_t(1), buffers);
   }
 
   /// The sum of all elements, in order.
@@ -190,6 +196,8 @@ struct BuildOptimizer final : impl::BuildOptimizerPassBase<BuildOptimizer> {
     Kernels kernels(module, layout, vectorBits, nativeBf16);
     kernels.buildNorm(normKernel);
     kernels.buildUpdate(updateKernel);
+    if (kernels.signTaskCount() > 0)
+      kernels.buildSign(signKernel);
     kernels.buildAccumulate(accumulateKernel);
     if (kernels.computeType())
       kernels.buildRefresh(refreshKernel);
@@ -197,8 +205,9 @@ struct BuildOptimizer final : impl::BuildOptimizerPassBase<BuildOptimizer> {
     entries.buildStep();
     entries.buildAccumulate();
     entries.buildRefresh();
+    int64_t allTaskCount = kernels.taskCount() + kernels.signTaskCount();
     std::string text = llvm::formatv("AdamW over {0} elements in {1} tasks, vectors of {2} bits",
-                                     layout.exactElements(), kernels.taskCount(), unsigned(vectorBits));
+                                     layout.exactElements(), allTaskCount, unsigned(vectorBits));
     remark::passed(module.getLoc(), remark::RemarkOpts::name("optimizer").category("moire-build-optimizer")) << text;
   }
 };

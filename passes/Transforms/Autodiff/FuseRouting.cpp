@@ -50,6 +50,8 @@ void fuseRoute(IRRewriter &rewriter, RouteOp route) {
   int64_t experts = lastExtent(route.getLogits().getType());
   if (dispatch.getOffsets().getType().getDimSize(0) != experts + 1)
     return missed(route, "route", "router stays apart: it is sorted for another number of experts");
+  if (dispatch.getGates() && dispatch.getGates() != route.getWeights())
+    return missed(route, "route", "router stays apart: its capacity is shared out by other gates than its own");
   auto load = onlyReader<ExpertLoadOp>(dispatch.getOffsets());
 
   rewriter.setInsertionPoint(route);
@@ -58,7 +60,9 @@ void fuseRoute(IRRewriter &rewriter, RouteOp route) {
   SmallVector<Type> types{route.getProbs().getType(),       route.getWeights().getType(), route.getChosen().getType(),
                           dispatch.getOffsets().getType(),  dispatch.getRows().getType(), dispatch.getSlots().getType(),
                           dispatch.getPosition().getType(), logits.clone({experts})};
-  auto fused = FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getGate(), route.getRenormalize());
+  auto fused = FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getBias(), route.getAssigned(),
+                                    route.getGateAttr(), route.getRenormalizeAttr(), route.getScaleAttr(),
+                                    route.getGroupsAttr(), route.getBestAttr(), dispatch.getCapacityAttr());
   ResultRange results = fused.getResults();
   if (load && load.getY().getType() == fused.getLoad().getType())
     rewriter.replaceOp(load, fused.getLoad());

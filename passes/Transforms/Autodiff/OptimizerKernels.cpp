@@ -73,21 +73,30 @@ Kernels::Kernels(ModuleOp module, const ParameterLayout &layout, unsigned bits, 
 void Kernels::writeTasks(const ParameterLayout &layout) {
   SmallVector<int64_t> places;
   SmallVector<double> factors;
-  for (const ParameterSlot &slot : layout.slots())
+  auto addTasks = [&](const ParameterSlot &slot, double first, double second) {
     for (int64_t done = 0; done < slot.elements(); done += taskElements) {
       int64_t computeOffset = slot.computeOffset < 0 ? -1 : slot.computeOffset + done;
       places.append({slot.offset + done, std::min(taskElements, slot.elements() - done), computeOffset});
-      factors.append({ParamOp(slot.param).getLrFactor().convertToDouble(),
-                      ParamOp(slot.param).getDecayFactor().convertToDouble()});
-      tasks += 1;
+      factors.append({first, second});
     }
+  };
+  for (const ParameterSlot &slot : layout.slots())
+    if (ParamOp param = slot.param; !param.getSignRate())
+      addTasks(slot, param.getLrFactor().convertToDouble(), param.getDecayFactor().convertToDouble());
+  tasks = places.size() / 3;
+  // After those of AdamW, so that these are a range of their own.
+  for (const ParameterSlot &slot : layout.slots())
+    if (ParamOp param = slot.param; param.getSignRate())
+      addTasks(slot, param.getSignRate()->convertToDouble(), 0);
+  int64_t all = places.size() / 3;
+  signTasks = all - tasks;
   OpBuilder builder(module.getContext());
-  taskType = MemRefType::get({tasks, 3}, builder.getI64Type());
-  factorType = MemRefType::get({tasks, 2}, builder.getF64Type());
+  taskType = MemRefType::get({all, 3}, builder.getI64Type());
+  factorType = MemRefType::get({all, 2}, builder.getF64Type());
   addGlobal(taskTable,
-            DenseElementsAttr::get(RankedTensorType::get({tasks, 3}, builder.getI64Type()), ArrayRef<int64_t>(places)));
+            DenseElementsAttr::get(RankedTensorType::get({all, 3}, builder.getI64Type()), ArrayRef<int64_t>(places)));
   addGlobal(factorTable,
-            DenseElementsAttr::get(RankedTensorType::get({tasks, 2}, builder.getF64Type()), ArrayRef<double>(factors)));
+            DenseElementsAttr::get(RankedTensorType::get({all, 2}, builder.getF64Type()), ArrayRef<double>(factors)));
 }
 
 void Kernels::addGlobal(StringRef name, DenseElementsAttr value) {
@@ -98,7 +107,7 @@ void Kernels::addGlobal(StringRef name, DenseElementsAttr value) {
 }
 
 void Kernels::buildKernel(StringRef name, ArrayRef<Type> buffers,
-                          function_ref<void(Builder &, const Task &, ValueRange)> body) {
+                          function_ref<void(Builder &, const Task &, ValueRange)> body, int64_t first) {
   Builder b(module.getLoc(), OpBuilder::atBlockEnd(module.getBody()));
   SmallVector<Type> types{b.getIndexType(), b.getIndexType()};
   llvm::append_range(types, buffers);
@@ -110,11 +119,14 @@ void Kernels::buildKernel(StringRef name, ArrayRef<Type> buffers,
   auto loop = scf::ForOp::create(b, block->getArgument(0), block->getArgument(1), constant(b, 1));
   func::ReturnOp::create(b);
   b.setInsertionPointToStart(loop.getBody());
+  Value number = loop.getInductionVar();
+  if (first > 0)
+    number = arith::AddIOp::create(b, number, constant(b, first));
   auto field = [&](int64_t which) -> Value {
-    Value number = memref::LoadOp::create(b, table, ValueRange{loop.getInductionVar(), constant(b, which)});
-    return arith::IndexCastOp::create(b, b.getIndexType(), number);
+    Value place = memref::LoadOp::create(b, table, ValueRange{number, constant(b, which)});
+    return arith::IndexCastOp::create(b, b.getIndexType(), place);
   };
-  Task task{loop.getInductionVar(), field(0), field(1), field(2)};
+  Task task{number, field(0), field(1), field(2)};
   body(b, task, block->getArguments().drop_front(2));
 }
 
@@ -245,6 +257,24 @@ void Kernels::buildUpdate(StringRef name) {
     b.setInsertionPointToStart(branch.elseBlock());
     sweepTask(false);
   });
+}
+
+void Kernels::buildSign(StringRef name) {
+  auto body = [&](Builder &b, const Task &task, ValueRange buffers) {
+    Value rate = loadFactor(b, task, 0);
+    if (!element.isF64())
+      rate = arith::TruncFOp::create(b, element, rate);
+    sweep(b, task, [&](Builder &b, Type type, Value index, Value) {
+      Value zero = arith::ConstantOp::create(b, cast<TypedAttr>(b.getZeroAttr(type))), step = splat(b, type, rate);
+      Value p = load(b, type, buffers[0], index), g = load(b, type, buffers[1], index);
+      auto when = [&](arith::CmpFPredicate predicate) -> Value {
+        return arith::SelectOp::create(b, arith::CmpFOp::create(b, predicate, g, zero), step, zero);
+      };
+      Value down = when(arith::CmpFPredicate::OGT), up = when(arith::CmpFPredicate::OLT);
+      store(b, arith::AddFOp::create(b, arith::SubFOp::create(b, p, down), up), buffers[0], index);
+    });
+  };
+  buildKernel(name, {flat, flat}, body, /*first=*/tasks);
 }
 
 void Kernels::buildAccumulate(StringRef name) {

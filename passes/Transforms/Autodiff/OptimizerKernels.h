@@ -41,12 +41,16 @@ public:
   void buildNorm(llvm::StringRef name);
   /// Kernel(begin, end, params, grads, moment1, moment2, [compute,] coefficients): AdamW, and the bf16 copy.
   void buildUpdate(llvm::StringRef name);
+  /// Kernel(begin, end, params, grads): the sign rule, over the tasks of the parameters that follow it.
+  void buildSign(llvm::StringRef name);
   /// Kernel(begin, end, accumulator, grads): the sum of both into the accumulator.
   void buildAccumulate(llvm::StringRef name);
   /// Kernel(begin, end, params, compute): the bf16 copy.
   void buildRefresh(llvm::StringRef name);
 
+  /// Tasks of the parameters that AdamW moves, and of those that follow the sign rule.
   int64_t taskCount() const { return tasks; }
+  int64_t signTaskCount() const { return signTasks; }
   /// Types of params, grads and moments; of the bf16 copies (null when there are none).
   mlir::MemRefType flatType() const { return flat; }
   mlir::MemRefType computeType() const { return compute; }
@@ -60,9 +64,9 @@ private:
 
   void writeTasks(const ParameterLayout &layout);
   void addGlobal(llvm::StringRef name, mlir::DenseElementsAttr value);
-  /// A function over tasks; `body(builder, task, buffers)` writes what is done for one.
+  /// A function over tasks, counted from number `first`; `body(builder, task, buffers)` writes what is done for one.
   void buildKernel(llvm::StringRef name, llvm::ArrayRef<mlir::Type> buffers,
-                   llvm::function_ref<void(Builder &, const Task &, mlir::ValueRange)> body);
+                   llvm::function_ref<void(Builder &, const Task &, mlir::ValueRange)> body, int64_t first = 0);
   /// Two loops over the elements of a task: full vectors, then single elements. `body(builder, type, index, element)`
   /// gets the type to work in, the index in the flat buffers, and the number of the element in the task.
   void sweep(Builder &builder, const Task &task,
@@ -74,7 +78,7 @@ private:
   mlir::FloatType element;
   int64_t width; ///< elements in a vector
   bool nativeBf16;
-  int64_t tasks = 0;
+  int64_t tasks = 0, signTasks = 0;
   mlir::MemRefType flat, compute, taskType, factorType;
 };
 

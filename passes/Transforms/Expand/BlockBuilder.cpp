@@ -3,8 +3,8 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The blocks that work position by position, and the small vocabulary that all blocks are written in. Attention,
-// Mamba and mixtures are in MixingBlocks.cpp.
+// The blocks that work position by position, and the small vocabulary that all blocks are written in. Attention
+// and Mamba are in MixingBlocks.cpp, mixtures in MixtureBlocks.cpp.
 //===----------------------------------------------------------------------===//
 #include "passes/Transforms/Expand/BlockBuilder.h"
 
@@ -16,8 +16,10 @@ using llvm::StringRef;
 namespace moire {
 
 BlockBuilder::BlockBuilder(OpBuilder &builder, const ExpansionContext &context, Operation *op,
-                           llvm::function_ref<Value(StringRef, StringRef)> parameter, ArrayRef<Value> states)
-    : b(builder), context(context), op(op), loc(op->getLoc()), parameter(parameter), states(states) {}
+                           llvm::function_ref<Value(StringRef, StringRef)> parameter, ArrayRef<Value> states,
+                           Routings &routings)
+    : b(builder), context(context), op(op), loc(op->getLoc()), parameter(parameter), states(states),
+      routings(routings) {}
 
 FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
   return llvm::TypeSwitch<Operation *, FailureOr<Value>>(op)
@@ -28,7 +30,8 @@ FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
       .Case([&](DenseOp block) { return affine(operands[0], "", block.getBias()); })
       .Case([&](MlpOp block) { return mlp(block, operands[0]); })
       .Case([&](SwigluOp block) { return swiglu(block, operands[0]); })
-      .Case([&](MoeOp block) { return moe(block, operands[0]); })
+      .Case([&](RouterOp block) { return router(block, operands[0], block.getTokens() ? operands[1] : Value()); })
+      .Case([&](ExpertsOp block) { return experts(block, operands[0], routings.at(block.getRouting())); })
       .Case([&](MambaOp block) { return mamba(block, operands[0]); })
       .Case([&](HeadOp block) { return head(block, operands[0]); })
       .Case([&](UnaryOp block) { return unary(block.getKind(), operands[0]); })

@@ -27,6 +27,14 @@ struct Metric {
   std::string kind;                      ///< "aux_loss" or "load"
 };
 
+/// What a router hands to experts. Values that another choice of experts does not have are null.
+struct Routing {
+  mlir::Value weights;               ///< gates, [batch, time, top_k]
+  mlir::Value offsets, rows, position; ///< of the assignments sorted by expert, see moire.dispatch
+};
+/// By the model-level result of the router.
+using Routings = llvm::DenseMap<mlir::Value, Routing>;
+
 /// What the functions know of the model as a whole.
 struct ExpansionContext {
   Mode mode;
@@ -41,9 +49,10 @@ public:
   /// `parameter(suffix)` gives the value of a parameter of `op`; `states` are the block's states as they come in (Step).
   BlockBuilder(mlir::OpBuilder &builder, const ExpansionContext &context, mlir::Operation *op,
                llvm::function_ref<mlir::Value(llvm::StringRef path, llvm::StringRef suffix)> parameter,
-               llvm::ArrayRef<mlir::Value> states);
+               llvm::ArrayRef<mlir::Value> states, Routings &routings);
 
-  /// Emits `op` on `operands` (already at the tensor level); the result, or failure with a diagnostic at the op.
+  /// Emits `op` on `operands` (already at the tensor level, null for routings); the result, or failure with a
+  /// diagnostic at the op. A router has no such result: it adds to the routings.
   llvm::FailureOr<mlir::Value> build(llvm::ArrayRef<mlir::Value> operands);
 
   /// States as they go out, in the order of `stateTypes` (Step).
@@ -63,7 +72,14 @@ private:
   mlir::Value attention(AttentionOp op, mlir::Value x);
   mlir::Value mlp(MlpOp op, mlir::Value x);
   mlir::Value swiglu(SwigluOp op, mlir::Value x);
-  mlir::Value moe(MoeOp op, mlir::Value x);
+  /// `tokens` are null but for the choice by hash.
+  mlir::Value router(RouterOp op, mlir::Value x, mlir::Value tokens);
+  mlir::Value experts(ExpertsOp op, mlir::Value x, const Routing &routing);
+  /// Losses and load of a router in training. `logits` and `probs` are null where nothing is scored.
+  void reportRouter(RouterOp op, mlir::Value logits, mlir::Value probs, mlir::Value chosen, mlir::Value offsets);
+  mlir::Value mutualInformation(mlir::Value probs, double coefficient);
+  /// The expert that sees every token, times its gate.
+  mlir::Value sharedExpert(ExpertsOp op, mlir::Value x);
   mlir::Value mamba(MambaOp op, mlir::Value x);
   mlir::Value head(HeadOp op, mlir::Value x);
 
@@ -93,6 +109,7 @@ private:
   mlir::Location loc;
   llvm::function_ref<mlir::Value(llvm::StringRef, llvm::StringRef)> parameter;
   llvm::ArrayRef<mlir::Value> states;
+  Routings &routings;
 };
 
 /// Shape of a tensor value.

@@ -32,7 +32,7 @@ int64_t executionsOf(Operation *op) {
 int64_t countResidualBlocks(ModelOp model) {
   int64_t blocks = 0;
   model.walk([&](Operation *op) {
-    if (isa<AttentionOp, MambaOp, MlpOp, SwigluOp, MoeOp>(op))
+    if (isa<AttentionOp, MambaOp, MlpOp, SwigluOp, ExpertsOp>(op))
       blocks += executionsOf(op);
   });
   return blocks;
@@ -95,6 +95,7 @@ private:
   func::FuncOp function;
   Scope outermost;
   ExpansionContext context{Mode::Train, {}, 0, {}};
+  Routings routings;
   llvm::StringMap<int64_t> metricUses;
 };
 
@@ -108,6 +109,7 @@ func::FuncOp FunctionExpansion::begin(StringRef name, ArrayRef<Type> leading) {
   function = func::FuncOp::create(b, model.getLoc(), name, b.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
   outermost = Scope();
+  routings.clear();
   context.precision = precision;
   for (auto [index, declared] : llvm::enumerate(parameters.all())) {
     ParamOp param = declared;
@@ -139,16 +141,17 @@ LogicalResult FunctionExpansion::expandBody(Region &region, IRMapping &mapping, 
     }
     llvm::SmallVector<Value> operands;
     for (Value operand : op.getOperands())
-      operands.push_back(mapping.lookup(operand));
+      operands.push_back(isa<RoutingType>(operand.getType()) ? Value() : mapping.lookup(operand));
     auto parameter = [&](StringRef path, StringRef suffix) {
       return scope.params.lookup((path + "." + suffix).str());
     };
     auto states = scope.states.lookup(&op);
-    BlockBuilder block(b, context, &op, parameter, states);
+    BlockBuilder block(b, context, &op, parameter, states, routings);
     FailureOr<Value> result = block.build(operands);
     if (failed(result))
       return failure();
-    mapping.map(op.getResult(0), *result);
+    if (*result)
+      mapping.map(op.getResult(0), *result);
     if (!block.metrics.empty())
       out.metrics[&op] = block.metrics;
     if (!block.newStates.empty())

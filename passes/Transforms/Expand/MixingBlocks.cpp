@@ -1,10 +1,9 @@
-//===- MixingBlocks.cpp - attention, Mamba and mixtures of experts ----------===//
+//===- MixingBlocks.cpp - attention and Mamba ------------------------------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The blocks that mix positions or choose experts, with the states they keep while decoding and the quantities
-// they report while training.
+// The blocks that mix positions, with the states they keep while decoding.
 //===----------------------------------------------------------------------===//
 #include "passes/Transforms/Expand/BlockBuilder.h"
 
@@ -96,52 +95,7 @@ Value BlockBuilder::mamba(MambaOp op, Value x) {
   return linear(binary(Binary::Mul, y, unary(Unary::Silu, g)), own("out_proj.weight"), activation());
 }
 
-// ---- Mixture of experts --------------------------------------------------------------------------------------------
-
-Value BlockBuilder::moe(MoeOp op, Value x) {
-  int64_t experts = op.getExperts(), topK = op.getTopK(), width = widthOf(x);
-  int64_t tokens = shapeOf(x)[0] * shapeOf(x)[1], rows = tokens * topK;
-  llvm::SmallVector<int64_t> chosenShape(shapeOf(x));
-  chosenShape.back() = topK;
-  Type i32 = b.getI32Type();
-
-  Value logits = linear(cast(x, full()), own("router.weight"), full());
-  auto route = RouteOp::create(b, loc, logits.getType(), type(chosenShape, full()), type(chosenShape, i32), logits,
-                               op.getGate(), op.getRenormalize());
-  auto rowType = type({rows}, i32);
-  auto dispatch = DispatchOp::create(b, loc, type({experts + 1}, i32), rowType, rowType, type(chosenShape, i32),
-                                     route.getChosen());
-  Value gathered =
-      GatherRowsOp::create(b, loc, type({rows, width}, elementOf(x)), x, dispatch.getRows(), dispatch.getPosition())
-          .getY();
-  auto product = [&](Value input, Value w) {
-    return GroupedLinearOp::create(b, loc, type({rows, shapeOf(w)[2]}, activation()), input, w, dispatch.getOffsets(),
-                                   /*rows=*/Value(), /*position=*/Value(), /*transpose=*/false)
-        .getY();
-  };
-  Value inside = op.getGated() ? gate(product(gathered, own("experts.gate_up.weight")))
-                               : unary(op.getActivation(), product(gathered, own("experts.up.weight")));
-  Value outside = product(inside, own("experts.down.weight"));
-  Value y = CombineOp::create(b, loc, x.getType(), outside, route.getWeights(), dispatch.getPosition()).getY();
-
-  if (context.mode == Mode::Train) {
-    auto scalar = type({}, full());
-    Value load = ExpertLoadOp::create(b, loc, type({experts}, full()), dispatch.getOffsets()).getY();
-    double balance = op.getBalance().convertToDouble(), z = op.getZ().convertToDouble();
-    if (balance > 0) // counts over tokens sum to top_k, loads to 1
-      metrics.push_back(BalanceLossOp::create(b, loc, scalar, route.getProbs(), load,
-                                              b.getF64FloatAttr(balance * experts * topK))
-                            .getLoss());
-    if (z > 0) {
-      auto loss = ZLossOp::create(b, loc, logits, b.getF64FloatAttr(z), b.getI64IntegerAttr(tokens));
-      metrics.push_back(ReduceLeadingOp::create(b, loc, scalar, loss.getLoss()).getY());
-    }
-    metrics.push_back(load);
-  }
-  return y;
-}
-
-// ---- States and metrics --------------------------------------------------------------------------------------------
+// ---- States --------------------------------------------------------------------------------------------------------
 
 llvm::SmallVector<RankedTensorType> BlockBuilder::stateTypes(Operation *op, const ExpansionContext &context) {
   if (auto attention = dyn_cast<AttentionOp>(op)) {
@@ -159,25 +113,6 @@ llvm::SmallVector<RankedTensorType> BlockBuilder::stateTypes(Operation *op, cons
     return types;
   }
   return {};
-}
-
-llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
-  auto moe = dyn_cast<MoeOp>(op);
-  if (!moe)
-    return {};
-  llvm::SmallVector<Metric> metrics;
-  auto report = [&](StringRef name, StringRef kind) {
-    Metric metric{(moe.getPath() + "." + name).str(), {}, kind.str()};
-    for (Attribute path : moe.getPaths())
-      metric.paths.push_back((cast<StringAttr>(path).getValue() + "." + name).str());
-    metrics.push_back(std::move(metric));
-  };
-  if (moe.getBalance().convertToDouble() > 0)
-    report("balance_loss", "aux_loss");
-  if (moe.getZ().convertToDouble() > 0)
-    report("z_loss", "aux_loss");
-  report("load", "load");
-  return metrics;
 }
 
 } // namespace moire

@@ -63,7 +63,7 @@ llvm::SmallVector<ParamOp> ParameterDeclarations::readBy(Operation *block) const
 }
 
 LogicalResult ParameterDeclarations::add(Operation *block, StringRef suffix, ArrayRef<int64_t> shape, Role role,
-                                         Initial init, bool decays, bool product) {
+                                         Initial init, bool decays, bool product, double signRate) {
   std::string name = (pathOf(block) + "." + suffix).str();
   // A '#' per enclosing repeat that has copies of its own; the rest of the repeats share them.
   size_t stack = pathOf(block).count('#');
@@ -97,7 +97,8 @@ LogicalResult ParameterDeclarations::add(Operation *block, StringRef suffix, Arr
                                InitAttr::get(b.getContext(), init.kind), b.getF64FloatAttr(init.a),
                                b.getF64FloatAttr(init.b), b.getF64FloatAttr(1.0),
                                b.getF64FloatAttr(decays ? 1.0 : 0.0),
-                               product && precision.hasComputeCopy() ? b.getUnitAttr() : nullptr);
+                               product && precision.hasComputeCopy() ? b.getUnitAttr() : nullptr,
+                               signRate > 0 ? b.getF64FloatAttr(signRate) : FloatAttr());
   byName[name] = param;
   declared.push_back(param);
   return success();
@@ -129,6 +130,40 @@ LogicalResult ParameterDeclarations::addMamba(MambaOp op) {
       succeeded(add(op, "A_log", {inner, state}, Role::Ssm, {Init::LogArange, 0, 0}, false, false)) &&
       succeeded(add(op, "D", {inner}, Role::Ssm, constantInit(1), false, false)) &&
       succeeded(linear("out_proj.weight", inner, width, std::sqrt(double(std::max<int64_t>(residualBlocks, 1))))));
+}
+
+LogicalResult ParameterDeclarations::addRouter(RouterOp op) {
+  if (op.getChoice() == Choice::Hash)
+    return success();
+  int64_t width = widthOf(op.getX()), choices = op.getChoices();
+  // The matrix is read in full precision: its logits decide, and small updates must not be lost.
+  if (failed(add(op, "weight", {width, choices}, Role::Router, productInit(width), true, false)))
+    return failure();
+  double rate = op.getBiasRate().convertToDouble();
+  return rate > 0 ? add(op, "bias", {choices}, Role::Router, constantInit(0), false, false, rate) : success();
+}
+
+LogicalResult ParameterDeclarations::addExperts(ExpertsOp op) {
+  int64_t width = widthOf(op.getX()), hidden = op.getHidden(), experts = op.getRouting().getType().getExperts();
+  int64_t inner = op.getLatent() > 0 ? op.getLatent() : width;
+  if (op.getLatent() > 0 && (failed(addLinear(op, "latent.down", width, inner, Role::Ffn, false)) ||
+                             failed(addLinear(op, "latent.up", inner, width, Role::Ffn, false))))
+    return failure();
+  bool gated = op.getGated();
+  if (failed(add(op, gated ? "gate_up.weight" : "up.weight", {experts, inner, gated ? 2 * hidden : hidden},
+                 Role::Expert, productInit(inner), true, true)) ||
+      failed(add(op, "down.weight", {experts, hidden, inner}, Role::Expert, productInit(hidden), true, true)))
+    return failure();
+  int64_t shared = op.getSharedHidden();
+  if (shared == 0)
+    return success();
+  gated = op.getSharedGated();
+  if (failed(addLinear(op, gated ? "shared.gate_up" : "shared.up", width, gated ? 2 * shared : shared, Role::Ffn,
+                       false)) ||
+      failed(addLinear(op, "shared.down", shared, width, Role::Ffn, false)))
+    return failure();
+  return op.getSharedGate() ? add(op, "shared_gate.weight", {width, 1}, Role::Router, productInit(width), true, false)
+                            : success();
 }
 
 LogicalResult ParameterDeclarations::declare(Operation *block) {
@@ -167,16 +202,8 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
           return failure();
         return addLinear(op, "down", hidden, width, Role::Ffn, op.getBias());
       })
-      .Case([&](MoeOp op) {
-        int64_t width = widthOf(op.getX()), hidden = op.getHidden(), experts = op.getExperts();
-        // The router's matrix is read in full precision: its logits decide, and small updates must not be lost.
-        if (failed(add(op, "router.weight", {width, experts}, Role::Router, productInit(width), true, false)) ||
-            failed(add(op, op.getGated() ? "experts.gate_up.weight" : "experts.up.weight",
-                       {experts, width, op.getGated() ? 2 * hidden : hidden}, Role::Expert, productInit(width), true,
-                       true)))
-          return failure();
-        return add(op, "experts.down.weight", {experts, hidden, width}, Role::Expert, productInit(hidden), true, true);
-      })
+      .Case([&](RouterOp op) { return addRouter(op); })
+      .Case([&](ExpertsOp op) { return addExperts(op); })
       .Case([&](MambaOp op) { return addMamba(op); })
       .Case([&](HeadOp op) {
         if (!op.getTied() && failed(add(op, "weight", {widthOf(op.getX()), static_cast<int64_t>(op.getVocab())},

@@ -48,13 +48,15 @@ public:
 
 private:
   /// One parameter of one block: `suffix` is appended to the block's paths. `product` says that a product or a lookup
-  /// reads it, in the activations' type.
+  /// reads it, in the activations' type. With a `signRate` the optimizer follows the sign rule.
   llvm::LogicalResult add(mlir::Operation *block, llvm::StringRef suffix, llvm::ArrayRef<int64_t> shape, Role role,
-                          Initial init, bool decays, bool product);
+                          Initial init, bool decays, bool product, double signRate = 0);
   /// The matrix and the bias of an affine map, under `name` (or directly under the block when it is empty).
   llvm::LogicalResult addLinear(mlir::Operation *block, llvm::StringRef name, int64_t in, int64_t out, Role role,
                                 bool bias);
   llvm::LogicalResult addMamba(MambaOp op);
+  llvm::LogicalResult addRouter(RouterOp op);
+  llvm::LogicalResult addExperts(ExpertsOp op);
 
   mlir::ModuleOp module;
   Precision precision;

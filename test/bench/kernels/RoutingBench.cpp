@@ -31,11 +31,11 @@ void run(const Size &z) {
   Values<int32_t> chosen(weights.size()), offsets(size_t(z.experts) + 1), rows(weights.size()), slots(weights.size()),
       position(weights.size());
   double time = shortest([&] {
-    moire_route_f32(z.tokens, z.experts, z.topK, 0, 1, logits.data(), probs.data(), weights.data(), chosen.data());
+    moire_route_f32(z.tokens, z.experts, z.topK, 0, 1, 1, 1, 1, logits.data(), nullptr, nullptr, probs.data(), weights.data(), chosen.data());
   });
   report("route", z, time, 0);
   time = shortest([&] {
-    moire_route_backward_f32(z.tokens, z.experts, z.topK, 0, 1, probs.data(), weights.data(), chosen.data(),
+    moire_route_backward_f32(z.tokens, z.experts, z.topK, 0, 1, 1, nullptr, probs.data(), weights.data(), chosen.data(),
                              dweights.data(), nullptr, dlogits.data());
   });
   report("route backward", z, time, 0);

@@ -1,0 +1,109 @@
+//===- dialect/IR/MixtureOps.cpp - verifiers of routers and experts ------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Which arguments of a mixture go together, at the model level.
+//===----------------------------------------------------------------------===//
+#include "dialect/IR/MoireOps.h"
+#include "dialect/IR/Verify.h"
+
+using namespace mlir;
+using namespace moire;
+
+std::optional<int64_t> RouterOp::getRowLimit() {
+  if (!getCapacity())
+    return std::nullopt;
+  RoutingType routing = getRouting().getType();
+  double assignments = static_cast<double>(routing.getBatch() * routing.getTime() * getTopK());
+  return static_cast<int64_t>(getCapacity()->convertToDouble() * assignments / static_cast<double>(getExperts()));
+}
+
+/// Fails unless the routing has the extents of the stream `x`.
+static LogicalResult expectExtents(Operation *op, RoutingType routing, Value x) {
+  SmallVector<int64_t> extents = {routing.getBatch(), routing.getTime()};
+  ArrayRef<int64_t> stream = leadingExtents(x.getType());
+  if (stream == ArrayRef<int64_t>(extents))
+    return success();
+  return op->emitOpError("expects a routing of ")
+         << (stream.size() == 2 ? stream[0] : 0) << " x " << (stream.size() == 2 ? stream[1] : 0)
+         << " tokens, as the stream has, got one of " << extents[0] << " x " << extents[1];
+}
+
+/// The numbers that may not be negative.
+static LogicalResult expectCoefficients(RouterOp op) {
+  std::pair<StringRef, double> numbers[] = {{"bias_rate", op.getBiasRate().convertToDouble()},
+                                            {"balance", op.getBalance().convertToDouble()},
+                                            {"sequence_balance", op.getSequenceBalance().convertToDouble()},
+                                            {"z", op.getZ().convertToDouble()},
+                                            {"mutual_information", op.getMutualInformation().convertToDouble()}};
+  for (auto [name, value] : numbers)
+    if (!(value >= 0)) // router.C4
+      return op.emitOpError("expects `") << name << "` of 0 or more, got " << value;
+  double scale = op.getScale().convertToDouble();
+  if (!(scale > 0)) // router.C4
+    return op.emitOpError("expects `scale` above 0, got ") << scale;
+  return success();
+}
+
+/// What the choice takes away: without scores nothing is balanced.
+static LogicalResult expectChoiceArguments(RouterOp op) {
+  bool hash = op.getChoice() == Choice::Hash;
+  if (hash != static_cast<bool>(op.getTokens())) // router.C6
+    return op.emitOpError("expects `tokens` with the choice hash, and only with it");
+  if (hash && failed(expectShape(op, "tokens", op.getTokens().getType(), leadingExtents(op.getX().getType()),
+                                 op.getX()))) // router.C6
+    return failure();
+  if (op.getChoice() == Choice::Token)
+    return success();
+  if (!op.getBiasRate().isZero() || op.getGroups() != 1 || op.getNulls() != 0 || !op.getBalance().isZero() ||
+      !op.getSequenceBalance().isZero()) // router.C7
+    return op.emitOpError("expects no bias_rate, groups, nulls, balance or sequence_balance with the choice ")
+           << stringifyChoice(op.getChoice());
+  if (hash && (!op.getZ().isZero() || !op.getMutualInformation().isZero())) // router.C7
+    return op.emitOpError("expects no z and no mutual_information with the choice hash, which has no logits");
+  return success();
+}
+
+LogicalResult RouterOp::verify() {
+  RoutingType routing = getRouting().getType();
+  if (failed(expectExtents(*this, routing, getX()))) // router.C1
+    return failure();
+  int64_t experts = getExperts(), topK = getTopK(), groups = getGroups(), best = getTopGroups();
+  if (routing.getExperts() != experts) // router.C1
+    return emitOpError("expects a routing over ") << experts << " experts, got one over " << routing.getExperts();
+  if (topK < 1 || topK > getChoices()) // router.C2
+    return emitOpError("expects `top_k` from 1 to the ") << getChoices() << " choices, got " << topK;
+  bool chooseFirst = getGate() == Gate::TopKSoftmax;
+  if (getRenormalize() && chooseFirst) // router.C3
+    return emitOpError("expects no `renormalize` with the gate topk_softmax, whose weights add up to 1 already");
+  if (chooseFirst && topK == 1) // router.C3
+    return emitOpError("expects `top_k` above 1 with the gate topk_softmax, got 1: the only weight would always be 1");
+  if (failed(expectCoefficients(*this))) // router.C4
+    return failure();
+  if (groups < 1 || experts % groups != 0 || (groups > 1 && getNulls() != 0)) // router.C5
+    return emitOpError("expects `groups` to divide the ") << experts << " experts, without nulls, got " << groups;
+  if (best < 1 || best > groups || (groups > 1 && best * (experts / groups) < topK)) // router.C5
+    return emitOpError("expects `top_groups` from 1 to the ")
+           << groups << " groups, holding at least " << topK << " experts, got " << best;
+  if (failed(expectChoiceArguments(*this))) // router.C6, C7
+    return failure();
+  if (std::optional<int64_t> limit = getRowLimit(); limit && *limit < 1) // router.C8
+    return emitOpError("expects a capacity of at least one row per expert, got ")
+           << getCapacity()->convertToDouble();
+  return success();
+}
+
+LogicalResult ExpertsOp::verify() {
+  if (failed(expectShape(*this, "y", getY().getType(), shapeOf(getX().getType()), getX()))) // experts.C1
+    return failure();
+  if (failed(expectExtents(*this, getRouting().getType(), getX()))) // experts.C2
+    return failure();
+  if (getGated() && getActivation() != Unary::Silu) // experts.C3
+    return emitOpError("expects gated experts to use silu, got ") << stringifyUnary(getActivation());
+  if (getSharedGated() && getSharedActivation() != Unary::Silu) // experts.C3
+    return emitOpError("expects a gated shared expert to use silu, got ") << stringifyUnary(getSharedActivation());
+  if (getSharedGate() && getSharedHidden() == 0) // experts.C4
+    return emitOpError("expects `shared_gate` with a shared expert only");
+  return success();
+}

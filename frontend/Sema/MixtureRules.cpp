@@ -1,0 +1,236 @@
+//===- frontend/Sema/MixtureRules.cpp - what makes a mixture's arguments fit ===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Sizes given in two ways, and arguments of routers and pools that contradict
+// each other or would have no effect. Each message says what would fit.
+//===----------------------------------------------------------------------===//
+#include "frontend/Sema/BuiltinRules.h"
+#include "frontend/Sema/Resolved.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Twine.h"
+
+using namespace llvm;
+
+namespace moire::sema {
+
+static bool refuse(Completion &c, const ArgumentValue &at, const Twine &text) {
+  (void)c.diagnostics.error(at.given ? at.range : c.range, text);
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// Sizes
+//===----------------------------------------------------------------------===//
+
+/// "32 experts of hidden 256, top_k = 4", without what is not known.
+static std::string reading(int64_t count, std::optional<int64_t> hidden, std::optional<int64_t> topK) {
+  std::string text = std::to_string(count) + " experts";
+  if (hidden)
+    text += " of hidden " + std::to_string(*hidden);
+  if (topK)
+    text += ", top_k = " + std::to_string(*topK);
+  return text;
+}
+
+/// Cuts the hidden size into `pieces`, if it is known here.
+static bool cutHidden(Completion &c, std::optional<int64_t> hidden, int64_t pieces) {
+  if (!hidden || *hidden % pieces == 0)
+    return true;
+  const ArgumentValue &granularity = c.at("granularity");
+  return refuse(c, granularity.given ? granularity : c.at("expansion"),
+                "a hidden size of " + Twine(*hidden) + " cannot be cut into " + Twine(pieces) + " pieces; " +
+                    nearbyDivisors(*hidden, pieces) + " would fit");
+}
+
+/// The sizes are given both ways: reports it unless they agree.
+static bool sizesAgree(Completion &c, std::optional<int64_t> hidden, int64_t total, int64_t g) {
+  const ArgumentValue &count = c.at("experts"), &expansion = c.at("expansion"), *topK = c.find("top_k");
+  bool topKGiven = topK && topK->given;
+  if ((!count.given || count.constant->count == total) && (!topKGiven || topK->constant->count == g))
+    return true;
+  std::optional<int64_t> byHandTopK;
+  if (topK)
+    byHandTopK = topKGiven ? topK->constant->count : 1;
+  std::string byHand =
+      count.given ? ("experts = " + Twine(count.constant->count) +
+                     (topKGiven ? ", top_k = " + Twine(*byHandTopK) : Twine()) + " reads as " +
+                     reading(count.constant->count, hidden, byHandTopK))
+                        .str()
+                  : ("top_k = " + Twine(*byHandTopK)).str();
+  std::optional<int64_t> pieces = hidden ? std::optional(*hidden / g) : std::nullopt;
+  std::optional<int64_t> readTopK = topK ? std::optional(g) : std::nullopt;
+  c.diagnostics
+      .error(count.given ? count.range : topK->range,
+             "the sizes of the experts are given twice and contradict each other: expansion = " +
+                 Twine(expansion.constant->count) + ", granularity = " + Twine(g) + " reads as " +
+                 reading(total, pieces, readTopK) + "; " + byHand)
+      .note(expansion.range, "the other reading comes from here");
+  return false;
+}
+
+/// Makes the two ways of giving sizes agree: (experts, top_k), or (expansion, granularity). A pool may leave the number
+/// of experts to its routing, and does not know top_k.
+static bool solveSizes(Completion &c, std::optional<int64_t> hidden) {
+  ArgumentValue &count = c.at("experts"), *topK = c.find("top_k");
+  ArgumentValue &expansion = c.at("expansion"), &granularity = c.at("granularity");
+  bool isPool = !topK;
+  if (!expansion.given && granularity.given && !isPool)
+    return refuse(c, granularity, "`granularity` needs `expansion`: together they say how many experts there are");
+  if (!expansion.given && !count.given && !isPool)
+    return refuse(c, count,
+                  "`" + c.name + "` needs `experts = …, top_k = …`, or `expansion = …, granularity = …`");
+  if (!expansion.given) {
+    if (topK && !topK->given)
+      topK->constant = Constant::ofCount(1);
+    if (!count.given)
+      count.constant = Constant::ofCount(c.routed);
+    return !granularity.given || cutHidden(c, hidden, granularity.constant->count);
+  }
+  if (!granularity.given)
+    granularity.constant = Constant::ofCount(1);
+  int64_t e = expansion.constant->count, g = granularity.constant->count, total;
+  if (MulOverflow(e, g, total))
+    return refuse(c, expansion, "expansion = " + Twine(e) + ", granularity = " + Twine(g) +
+                                    " makes more experts than can be counted");
+  if (!cutHidden(c, hidden, g) || !sizesAgree(c, hidden, total, g))
+    return false;
+  count.constant = Constant::ofCount(total);
+  if (topK)
+    topK->constant = Constant::ofCount(g);
+  return true;
+}
+
+int64_t expertHidden(const Layer &experts) {
+  int64_t hidden = argumentOf(*argumentOf(experts, "expert").layer, "hidden").constant->count;
+  const ArgumentValue &granularity = argumentOf(experts, "granularity");
+  return granularity.constant ? hidden / granularity.constant->count : hidden;
+}
+
+//===----------------------------------------------------------------------===//
+// The choice
+//===----------------------------------------------------------------------===//
+
+/// Whether an argument says more than its default, which means that there is none.
+static bool isSet(Completion &c, StringRef name) {
+  const Constant &value = *c.at(name).constant;
+  if (name == "scale")
+    return value.asReal() != 1;
+  return value.kind == Constant::Kind::Bool    ? value.boolean
+         : value.kind == Constant::Kind::None  ? false
+         : value.kind == Constant::Kind::Count ? value.count != (name == "null" ? 0 : 1)
+                                               : value.asReal() != 0;
+}
+
+/// Refuses what needs scores where experts are chosen without; settles the gate and the balance loss.
+static bool settleChoice(Completion &c) {
+  StringRef choice = c.at("choice").constant->text;
+  ArgumentValue &gate = c.at("gate"), &balance = c.at("balance");
+  bool byToken = choice == "token", hash = choice == "hash";
+  SmallVector<StringRef> without;
+  if (!byToken)
+    without = {"bias_rate", "groups", "top_groups", "null", "sequence_balance"};
+  if (hash)
+    without.append({"renormalize", "z", "mutual_information"});
+  for (StringRef name : without)
+    if (isSet(c, name))
+      return refuse(c, c.at(name), "`" + name + "` has nothing to work on with `choice = " + choice +
+                                       "`, which does not choose by scores; it goes with `choice = token`");
+  if (hash && gate.given)
+    return refuse(c, gate, "`choice = hash` has no scores and no gate: all gates are 1 / top_k");
+  if (!byToken && balance.given && balance.constant->asReal() != 0)
+    return refuse(c, balance, "a balance loss cannot move the loads of `choice = " + choice +
+                                  "`, which are what they are; leave `balance` out");
+  if (!gate.given && !hash)
+    gate.constant = Constant::ofWord("softmax_topk");
+  if (!balance.given)
+    balance.constant = Constant::ofReal(byToken ? 0.01 : 0.0);
+  return true;
+}
+
+/// Gates that would always be 1 teach the router nothing.
+static bool checkGate(Completion &c, int64_t topK) {
+  const ArgumentValue &gate = c.at("gate"), &renormalize = c.at("renormalize");
+  if (!gate.constant)
+    return true;
+  bool chooseFirst = gate.constant->text == "topk_softmax";
+  if (chooseFirst && renormalize.constant->boolean) {
+    c.diagnostics.error(renormalize.range, "the gates of `topk_softmax` sum to 1 already, `renormalize` has no effect")
+        .note(gate.range, "the gate is chosen here");
+    return false;
+  }
+  if (topK == 1 && (chooseFirst || renormalize.constant->boolean))
+    return refuse(c, renormalize.constant->boolean ? renormalize : gate,
+                  "with top_k = 1 this makes every gate 1, and the router would learn nothing; "
+                  "`softmax_topk` without `renormalize` keeps the gate");
+  return true;
+}
+
+static bool checkGroups(Completion &c, int64_t count, int64_t topK) {
+  const ArgumentValue &groups = c.at("groups"), &best = c.at("top_groups");
+  int64_t g = groups.constant->count, b = best.constant->count;
+  if (g == 1 && b == 1)
+    return true;
+  if (g == 1)
+    return refuse(c, best, "`top_groups` needs `groups`: there is one group only");
+  if (c.count("null") > 0)
+    return refuse(c, groups, "null choices belong to no group; leave out `groups` or `null`");
+  if (count % g != 0)
+    return refuse(c, groups, Twine(count) + " experts cannot be cut into " + Twine(g) + " groups; " +
+                                 nearbyDivisors(count, g) + " would fit");
+  if (b >= g)
+    return refuse(c, best.given ? best : groups, "`top_groups` of " + Twine(b) + " among " + Twine(g) +
+                                                     " groups limits nothing; it is from 1 to " + Twine(g - 1));
+  if (b * (count / g) < topK)
+    return refuse(c, best.given ? best : groups,
+                  "each token goes to " + Twine(topK) + " experts, but " + Twine(b) + " groups of " +
+                      Twine(count / g) + " hold only " + Twine(b * (count / g)) + "; `top_groups = " +
+                      Twine((topK + count / g - 1) / (count / g)) + "` would fit");
+  return true;
+}
+
+static bool settleRouting(Completion &c) {
+  if (!settleChoice(c))
+    return false;
+  int64_t count = c.count("experts"), topK = c.count("top_k"), choices = count + c.count("null");
+  if (topK > choices) {
+    const ArgumentValue &where = c.at("top_k").given ? c.at("top_k") : c.at("granularity");
+    return refuse(c, where, "each token goes to " + Twine(topK) + " experts, but there are only " + Twine(choices));
+  }
+  return checkGate(c, topK) && checkGroups(c, count, topK);
+}
+
+//===----------------------------------------------------------------------===//
+// The pool
+//===----------------------------------------------------------------------===//
+
+static bool checkExpert(Completion &c, const ArgumentValue &expert) {
+  const Layer &layer = *expert.layer;
+  if (!layer.builtin || (layer.builtin->name != "mlp" && layer.builtin->name != "swiglu"))
+    return refuse(c, expert, "the experts of a `moe` are `mlp` or `swiglu` layers, not `" +
+                                 (layer.builtin ? layer.builtin->name : StringRef(layer.name)) + "`");
+  const ArgumentValue &bias = argumentOf(layer, "bias");
+  return !bias.constant->boolean || refuse(c, bias, "experts have no bias");
+}
+
+static bool checkPool(Completion &c) {
+  const ArgumentValue &shared = c.at("shared"), &gate = c.at("shared_gate");
+  if (gate.constant->boolean && !shared.layer)
+    return refuse(c, gate, "`shared_gate` needs a `shared` expert that it weighs");
+  return !shared.layer || checkExpert(c, shared);
+}
+
+static std::optional<int64_t> hiddenOf(Completion &c) {
+  return argumentOf(*c.at("expert").layer, "hidden").constant->count;
+}
+
+bool completeRoute(Completion &c) { return solveSizes(c, std::nullopt) && settleRouting(c); }
+bool completeExperts(Completion &c) {
+  return checkExpert(c, c.at("expert")) && checkPool(c) && solveSizes(c, hiddenOf(c));
+}
+bool completeMoe(Completion &c) {
+  return checkExpert(c, c.at("expert")) && checkPool(c) && solveSizes(c, hiddenOf(c)) && settleRouting(c);
+}
+
+} // namespace moire::sema

@@ -1,0 +1,156 @@
+//===- MixtureBlocks.cpp - routers and their experts ------------------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The blocks that choose experts and apply them, with the losses and loads that routers report while training.
+//===----------------------------------------------------------------------===//
+#include "passes/Transforms/Expand/BlockBuilder.h"
+
+using namespace mlir;
+using llvm::StringRef;
+
+namespace moire {
+
+// ---- Routers -------------------------------------------------------------------------------------------------------
+
+Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
+  int64_t experts = op.getExperts(), topK = op.getTopK();
+  llvm::SmallVector<int64_t> chosenShape(shapeOf(x));
+  chosenShape.back() = topK;
+  Type i32 = b.getI32Type();
+  auto weightsType = type(chosenShape, full()), chosenType = type(chosenShape, i32);
+
+  Value logits, probs, weights, chosen, assigned;
+  if (op.getChoice() != Choice::Token) {
+    bool counts = op.getChoice() == Choice::Balanced && stepping();
+    assigned = AssignOp::create(b, loc, chosenType, tokens, counts ? context.position : Value(), op.getChoiceAttr(),
+                                op.getExpertsAttr())
+                   .getChosen();
+  }
+  if (op.getChoice() == Choice::Hash) {
+    chosen = assigned;
+    weights = FillOp::create(b, loc, weightsType, b.getF64FloatAttr(op.getScale().convertToDouble() / double(topK)));
+  } else {
+    logits = linear(cast(x, full()), own("weight"), full());
+    Value bias = op.getBiasRate().isZero() ? Value() : own("bias");
+    auto route = RouteOp::create(b, loc, logits.getType(), weightsType, chosenType, logits, bias, assigned,
+                                 op.getGateAttr(), op.getRenormalizeAttr(), op.getScaleAttr(), op.getGroupsAttr(),
+                                 op.getTopGroupsAttr());
+    probs = route.getProbs(), weights = route.getWeights(), chosen = route.getChosen();
+  }
+
+  // A capacity is a limit of training: in a model that is used, no token's experts depend on the tokens after it.
+  std::optional<int64_t> limit = context.mode == Mode::Train ? op.getRowLimit() : std::nullopt;
+  auto rowType = type({shapeOf(x)[0] * shapeOf(x)[1] * topK}, i32);
+  auto dispatch = DispatchOp::create(b, loc, type({experts + 1}, i32), rowType, rowType, chosenType, chosen,
+                                     limit ? weights : Value(), limit ? b.getI64IntegerAttr(*limit) : IntegerAttr(),
+                                     op.getNulls() > 0 ? b.getUnitAttr() : UnitAttr());
+  routings[op.getRouting()] = {weights, dispatch.getOffsets(), dispatch.getRows(), dispatch.getPosition()};
+  if (context.mode == Mode::Train)
+    reportRouter(op, logits, probs, chosen, dispatch.getOffsets());
+  return Value();
+}
+
+Value BlockBuilder::mutualInformation(Value probs, double coefficient) {
+  auto scalar = type({}, full());
+  double share = 1 / double(shapeOf(probs)[0] * shapeOf(probs)[1]);
+  auto scaled = [&](Value x, double factor) -> Value {
+    return ScaleOp::create(b, loc, x.getType(), x, b.getF64FloatAttr(factor)).getY();
+  };
+  auto sum = [&](Value x, RankedTensorType to) -> Value { return ReduceLeadingOp::create(b, loc, to, x).getY(); };
+  // Keeps the logarithm of a share that underflows finite; the published code adds as much.
+  Value little = FillOp::create(b, loc, scalar, b.getF64FloatAttr(1e-8));
+  auto weighted = [&](Value p) { return binary(Binary::Mul, p, unary(Unary::Log, binary(Binary::Add, p, little))); };
+  Value mean = scaled(sum(probs, type({shapeOf(probs)[2]}, full())), share);
+  Value ofMean = sum(weighted(mean), scalar), ofEach = scaled(sum(weighted(probs), scalar), share);
+  return scaled(binary(Binary::Sub, ofMean, ofEach), coefficient);
+}
+
+void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value chosen, Value offsets) {
+  int64_t choices = op.getChoices(), topK = op.getTopK();
+  auto scalar = type({}, full()), perChoice = type({choices}, full());
+  // What was dropped counts as chosen, and so do null choices.
+  bool partial = op.getCapacity() || op.getNulls() > 0;
+  Value load = partial ? ChoiceLoadOp::create(b, loc, perChoice, chosen).getY()
+                       : ExpertLoadOp::create(b, loc, perChoice, offsets).getY();
+  double balance = op.getBalance().convertToDouble(), sequence = op.getSequenceBalance().convertToDouble();
+  double z = op.getZ().convertToDouble(), information = op.getMutualInformation().convertToDouble();
+  if (balance > 0) // counts over tokens sum to top_k, loads to 1
+    metrics.push_back(
+        BalanceLossOp::create(b, loc, scalar, probs, load, b.getF64FloatAttr(balance * choices * topK)).getLoss());
+  if (sequence > 0) {
+    Value loads = ChoiceLoadOp::create(b, loc, type({shapeOf(chosen)[0], choices}, full()), chosen);
+    metrics.push_back(
+        SequenceBalanceLossOp::create(b, loc, scalar, probs, loads, b.getF64FloatAttr(sequence * choices)).getLoss());
+  }
+  if (z > 0) {
+    int64_t tokens = shapeOf(logits)[0] * shapeOf(logits)[1];
+    auto loss = ZLossOp::create(b, loc, logits, b.getF64FloatAttr(z), b.getI64IntegerAttr(tokens));
+    metrics.push_back(ReduceLeadingOp::create(b, loc, scalar, loss.getLoss()).getY());
+  }
+  if (information > 0)
+    metrics.push_back(mutualInformation(probs, information));
+  metrics.push_back(load);
+}
+
+llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
+  auto router = dyn_cast<RouterOp>(op);
+  if (!router)
+    return {};
+  llvm::SmallVector<Metric> metrics;
+  auto under = [&](StringRef path) { return router.getNested() ? path.rsplit('.').first : path; };
+  auto report = [&](StringRef name, StringRef kind) {
+    Metric metric{(under(router.getPath()) + "." + name).str(), {}, kind.str()};
+    for (Attribute path : router.getPaths())
+      metric.paths.push_back((under(cast<StringAttr>(path).getValue()) + "." + name).str());
+    metrics.push_back(std::move(metric));
+  };
+  if (!router.getBalance().isZero())
+    report("balance_loss", "aux_loss");
+  if (!router.getSequenceBalance().isZero())
+    report("sequence_balance_loss", "aux_loss");
+  if (!router.getZ().isZero())
+    report("z_loss", "aux_loss");
+  if (!router.getMutualInformation().isZero())
+    report("mutual_information_loss", "aux_loss");
+  report("load", "load");
+  return metrics;
+}
+
+// ---- Experts -------------------------------------------------------------------------------------------------------
+
+Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
+  Value inner = op.getLatent() > 0 ? affine(x, "latent.down", /*bias=*/false) : x;
+  int64_t rows = shapeOf(routing.rows)[0], width = widthOf(inner);
+  Value gathered = GatherRowsOp::create(b, loc, type({rows, width}, elementOf(inner)), inner, routing.rows,
+                                        routing.position)
+                       .getY();
+  auto product = [&](Value input, Value w) {
+    return GroupedLinearOp::create(b, loc, type({rows, shapeOf(w)[2]}, activation()), input, w, routing.offsets,
+                                   /*rows=*/Value(), /*position=*/Value(), /*transpose=*/false)
+        .getY();
+  };
+  Value inside = op.getGated() ? gate(product(gathered, own("gate_up.weight")))
+                               : unary(op.getActivation(), product(gathered, own("up.weight")));
+  Value outside = product(inside, own("down.weight"));
+  Value y = CombineOp::create(b, loc, type(shapeOf(inner), activation()), outside, routing.weights, routing.position)
+                .getY();
+  if (op.getLatent() > 0)
+    y = affine(y, "latent.up", /*bias=*/false);
+  return op.getSharedHidden() > 0 ? binary(Binary::Add, y, sharedExpert(op, x)) : y;
+}
+
+Value BlockBuilder::sharedExpert(ExpertsOp op, Value x) {
+  Value inside = op.getSharedGated() ? gate(affine(x, "shared.gate_up", /*bias=*/false))
+                                     : unary(op.getSharedActivation(), affine(x, "shared.up", /*bias=*/false));
+  Value y = affine(inside, "shared.down", /*bias=*/false);
+  if (!op.getSharedGate())
+    return y;
+  Value open = unary(Unary::Sigmoid, linear(cast(x, full()), own("shared_gate.weight"), full()));
+  // One number per token, for all features: a product with a row of ones.
+  Value ones = FillOp::create(b, loc, type({1, widthOf(y)}, activation()), b.getF64FloatAttr(1));
+  return binary(Binary::Mul, y, linear(cast(open, activation()), ones, activation()));
+}
+
+} // namespace moire

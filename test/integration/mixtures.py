@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Every way to choose experts, compiled, against an independent PyTorch module: loss, losses of the router and gradients
+in f32, within 1e-5 of the largest entry. Then what is no derivative: the bias that evens out loads, and decoding.
+
+The peer runs every expert on every token and weighs, so that it shares no sorting with what it checks.
+"""
+import ctypes as c
+import math
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from abi import Adamw, Model, compile_spec
+
+WIDTH, VOCAB, BATCH, TIME = 16, 23, 3, 16
+FRAME = """
+model test(width = 16, vocab = 23) {{
+{lets}  x = embed(tokens, vocab, width)
+{body}  return rms_norm(x) |> head(vocab)
+}}
+train {{ batch = 3   context = 16   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }}
+"""
+
+
+def mixture(arguments):
+    return FRAME.format(lets="", body=f"  x += rms_norm(x) |> moe({arguments})\n")
+
+
+MIXTURES = {
+    "softmax": dict(experts=6, top_k=2),
+    "softmax renormalised, scaled": dict(experts=6, top_k=3, renormalize=True, scale=1.5, z=0.1),
+    "late softmax": dict(experts=6, top_k=3, gate="topk_softmax", scale=0.5),
+    "sigmoid": dict(experts=6, top_k=2, gate="sigmoid_topk", mutual_information=0.3),
+    "sigmoid in groups, with bias": dict(experts=8, top_k=3, gate="sigmoid_topk", renormalize=True, scale=2.5, groups=4,
+                                         top_groups=2, bias_rate=0.01, balance=0.0, sequence_balance=0.2),
+    "softmax with bias": dict(experts=8, top_k=2, bias_rate=0.01, sequence_balance=0.2),
+    "root of softplus": dict(experts=6, top_k=2, gate="sqrt_softplus_topk", renormalize=True, mutual_information=0.3),
+    "capacity": dict(experts=4, top_k=2, capacity=0.75),
+    "capacity, switch": dict(experts=4, top_k=1, capacity=1.0, gate="sigmoid_topk"),
+    "null choices": dict(experts=5, top_k=3, null=3),
+    "hash": dict(experts=7, top_k=3, choice="hash"),
+    "balanced": dict(experts=8, top_k=2, choice="balanced", renormalize=True),
+    "shared": dict(experts=4, top_k=2, shared="swiglu(hidden = 12)"),
+    "shared, gated": dict(experts=4, top_k=2, shared="mlp(hidden = 12, activation = gelu)", shared_gate=True),
+    "latent": dict(experts=4, top_k=2, latent=6, shared="swiglu(hidden = 12)"),
+}
+
+
+def norm(x, weight):
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * weight
+
+
+def mix32(x):
+    x &= 0xFFFFFFFF
+    x = (x ^ (x >> 16)) * 0x85EBCA6B & 0xFFFFFFFF
+    x = (x ^ (x >> 13)) * 0xC2B2AE35 & 0xFFFFFFFF
+    return x ^ (x >> 16)
+
+
+def hashed(token, experts, top_k):
+    chosen = []
+    for j in range(top_k):
+        expert = mix32(token + 0x9E3779B9 * j) % experts
+        while expert in chosen:
+            expert = (expert + 1) % experts
+        chosen.append(expert)
+    return chosen
+
+
+def scores_of(logits, gate):
+    if gate == "sigmoid_topk":
+        return logits.sigmoid()
+    if gate == "sqrt_softplus_topk":
+        return F.softplus(logits).sqrt()
+    return logits.softmax(-1)
+
+
+def choose(logits, scores, a, bias):
+    """Indices [tokens, top_k] by score and bias, group by group."""
+    key = (logits if a["gate"] == "topk_softmax" else scores).detach() + bias
+    groups = a.get("groups", 1)
+    if groups > 1:
+        parts = key.view(len(key), groups, -1)
+        best = parts.topk(2, -1).values.sum(-1).topk(a["top_groups"], -1).indices
+        open_groups = torch.zeros(len(key), groups, dtype=torch.bool).scatter_(1, best, True)
+        key = parts.masked_fill(~open_groups[..., None], -math.inf).view(len(key), -1)
+    return key.topk(a["top_k"], -1).indices
+
+
+def dropped(chosen, gates, experts, limit):
+    """Assignments that are above an expert's limit: the smallest gates, among equals the later ones."""
+    keep = torch.ones_like(gates, dtype=torch.bool)
+    for e in range(experts):
+        rows = [(-gates[t, j].item(), t, j) for t, j in (chosen == e).nonzero().tolist()]
+        for _, t, j in sorted(rows)[limit:]:
+            keep[t, j] = False
+    return keep
+
+
+def route(x, p, prefix, a, tokens):
+    """Dense weights [tokens, experts], and the router's losses by name."""
+    choice, experts, k = a.get("choice", "token"), a["experts"], a["top_k"]
+    n = len(x)
+    if choice == "hash":
+        chosen = torch.tensor([hashed(int(token), experts, k) for token in tokens])
+        return torch.zeros(n, experts).scatter_(1, chosen, a.get("scale", 1.0) / k), {}, chosen
+    logits = x @ p[prefix + "weight"]
+    scores = scores_of(logits, a["gate"])
+    if choice == "balanced":
+        chosen = torch.tensor([[(t % TIME * k + j) % experts for j in range(k)] for t in range(n)])
+    else:
+        chosen = choose(logits, scores, a, p.get(prefix + "bias", torch.zeros(())).detach())
+    gates = scores.gather(1, chosen)
+    if a["gate"] == "topk_softmax":
+        gates = logits.gather(1, chosen).softmax(-1)
+    if a.get("renormalize"):
+        gates = gates / gates.sum(-1, keepdim=True)
+    gates = gates * a.get("scale", 1.0)
+    choices = logits.shape[1]
+    share = F.one_hot(chosen, choices).float().sum(1)  # how often each token chose each
+    probs = scores / scores.sum(-1, keepdim=True)
+    losses = {}
+    balance = a.get("balance", 0.01 if choice == "token" else 0.0)
+    losses["balance_loss"] = balance * choices * (probs.mean(0) * share.mean(0)).sum()
+    per = lambda v: v.view(BATCH, TIME, -1).mean(1)
+    losses["sequence_balance_loss"] = a.get("sequence_balance", 0) * choices / k * (per(probs) * per(share)).sum(-1).mean()
+    losses["z_loss"] = a.get("z", 0) * logits.logsumexp(-1).square().mean()
+    mean = probs.mean(0)
+    entropy = lambda v: -(v * (v + 1e-8).log()).sum(-1)
+    losses["mutual_information_loss"] = a.get("mutual_information", 0) * (entropy(probs).mean() - entropy(mean))
+    if "capacity" in a:
+        keep = dropped(chosen, gates.detach(), experts, int(a["capacity"] * n * k / experts))
+        assert not keep.all(), "nothing was dropped: the test is too easy"
+        gates = gates * keep
+    weights = torch.zeros(n, choices).scatter(1, chosen, gates)
+    return weights[:, :experts], losses, chosen
+
+
+def gated(x, gate_up, down):
+    gate, up = (x @ gate_up).chunk(2, -1)
+    return (F.silu(gate) * up) @ down
+
+
+def pool(x, weights, p, prefix, a):
+    inner = x @ p[prefix + "latent.down.weight"] if a.get("latent") else x
+    y = sum(weights[:, e, None] * gated(inner, p[prefix + "gate_up.weight"][e], p[prefix + "down.weight"][e])
+            for e in range(weights.shape[1]))
+    if a.get("latent"):
+        y = y @ p[prefix + "latent.up.weight"]
+    if prefix + "shared.gate_up.weight" in p:
+        y = y + gated(x, p[prefix + "shared.gate_up.weight"], p[prefix + "shared.down.weight"])
+    elif prefix + "shared.up.weight" in p:
+        open_ = (x @ p[prefix + "shared_gate.weight"]).sigmoid()
+        y = y + open_ * (F.gelu(x @ p[prefix + "shared.up.weight"]) @ p[prefix + "shared.down.weight"])
+    return y
+
+
+def compare(name, model, build):
+    """Runs a training step both ways; `build(parameters, x, tokens)` gives the stream and the losses of routers."""
+    model.randomise()
+    p = {path: torch.tensor(value, requires_grad=True) for path, value in model.tensors().items()}
+    tokens, targets = model.tokens()
+    metrics = model.train_step(tokens, targets)
+    flat = torch.from_numpy(tokens).long().flatten()
+    x, losses = build(p, p["embed.weight"][flat], flat)
+    logits = norm(x, p[LAST + ".weight"]) @ p["head.weight"]
+    loss = F.cross_entropy(logits, torch.from_numpy(targets).long().flatten())
+    (loss + sum(losses.values())).backward()
+    worst, where = abs(float(metrics["loss"][0]) - loss.item()) / loss.item(), "loss"
+    for path, value in metrics.items():
+        if path.endswith("_loss"):
+            error = abs(float(value.sum()) - losses[path].item()) / max(abs(losses[path].item()), 1e-3)
+            worst, where = max((worst, where), (error, path))
+    reported = {path for path in metrics if path.endswith("_loss")}
+    assert reported == {path for path, value in losses.items() if value.item() != 0}, (reported, losses)
+    gradients = model.tensors("grads")
+    for path, parameter in p.items():
+        if path.endswith(".bias"):
+            continue  # no derivative: see `bias`
+        error = np.abs(gradients[path] - parameter.grad.numpy()).max() / parameter.grad.abs().max().item()
+        worst, where = max((worst, where), (float(error), path))
+    print(f"{'ok  ' if worst <= 1e-5 else 'FAIL'} {name}: worst relative difference {worst:.2e} ({where})", flush=True)
+    return worst <= 1e-5
+
+
+LAST = "rms_norm_1"
+
+
+def spell(value):
+    return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
+
+
+def mixtures():
+    good = True
+    for name, given in MIXTURES.items():
+        text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
+        a = {"gate": "softmax_topk", **given}
+
+        def build(p, x, tokens):
+            h = norm(x, p["rms_norm.weight"])
+            weights, losses, _ = route(h, p, "moe.router.", a, tokens)
+            return x + pool(h, weights, p, "moe.experts.", a), {f"moe.{key}": value for key, value in losses.items()}
+
+        good &= compare(name, Model(compile_spec(mixture(text))), build)
+    return good
+
+
+def shared_pool():
+    """A pool for three layers whose routers read the layer before: gradients of the experts are sums over the uses."""
+    spec = FRAME.format(lets="  let pool = experts(expert = swiglu(hidden = 10))\n", body="""  prev = x
+  repeat 3 {
+    h = rms_norm(x)
+    r = route(prev, experts = 6, top_k = 2, gate = sigmoid_topk)
+    x += pool(h, r)
+    prev = h
+  }
+""")
+    a = dict(experts=6, top_k=2, gate="sigmoid_topk")
+
+    def build(p, x, tokens):
+        previous, losses = x, {}
+        for i in range(3):
+            h = norm(x, p[f"layers.{i}.rms_norm.weight"])
+            weights, found, _ = route(previous, p, f"layers.{i}.route.", a, tokens)
+            losses.update({f"layers.{i}.route.{key}": value for key, value in found.items()})
+            x, previous = x + pool(h, weights, p, "pool.", a), h
+        return x, losses
+
+    global LAST
+    LAST = "rms_norm"
+    good = compare("a pool of three layers, routed before", Model(compile_spec(spec)), build)
+    LAST = "rms_norm_1"
+    return good
+
+
+def bias():
+    """The bias moves by its rate against the sign of the excess load; nothing else moves it, and it moves no norm."""
+    given = dict(experts=6, top_k=2, bias_rate=0.125, gate="sigmoid_topk")
+    text = "expert = swiglu(hidden = 10), " + ", ".join(f"{key} = {value}" for key, value in given.items())
+    model = Model(compile_spec(mixture(text)))
+    model.randomise()
+    before = model.tensors()["moe.router.bias"].copy()
+    metrics = model.train_step(*model.tokens())
+    load = metrics["moe.load"]
+    gradients = model.tensors("grads")
+    np.testing.assert_allclose(gradients["moe.router.bias"], load - 1 / 6, atol=1e-6)
+    wanted = math.sqrt(sum(float(np.square(g.astype(np.float64)).sum()) for path, g in gradients.items()
+                           if path != "moe.router.bias"))
+    found = c.c_double()
+    adamw = Adamw(lr=1e-3, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1, clip=1e-6, grad_scale=1, step=1)
+    assert model.package.optimizer_step(model.buffers, c.byref(adamw), c.byref(found)) == 0
+    assert abs(found.value - wanted) <= 1e-6 * wanted, (found.value, wanted)
+    moved = model.tensors()["moe.router.bias"] - before
+    np.testing.assert_allclose(moved, -0.125 * np.sign(load - np.float32(1 / 6)), atol=1e-6)
+    print("ok   the bias follows the sign of the excess load")
+    return True
+
+
+def decoding():
+    """Logits of the last token, one at a time and all at once, of every choice; a capacity does not count."""
+    good = True
+    for name in ("sigmoid in groups, with bias", "capacity", "null choices", "hash", "balanced", "latent"):
+        text = ", ".join(["expert = swiglu(hidden = 10)"]
+                         + [f"{key} = {spell(value)}" for key, value in MIXTURES[name].items()])
+        model = Model(compile_spec(mixture(text)))
+        model.randomise()
+        tokens = model.tokens()[0][0]
+        whole, single = (np.zeros(VOCAB, np.float32) for _ in range(2))
+        p = model.package
+        assert p.prefill_tokens == TIME
+        call = lambda f, t, at, out: f(model.buffers, np.ascontiguousarray(t).ctypes.data, at, out.ctypes.data)
+        assert call(p.prefill, tokens, 0, whole) == 0
+        model.arrays["state"][...] = 0
+        for at in range(TIME):
+            assert call(p.decode, tokens[at:at + 1], at, single) == 0
+        error = np.abs(whole - single).max() / np.abs(whole).max()
+        good &= bool(error <= 1e-5)
+        print(f"{'ok  ' if error <= 1e-5 else 'FAIL'} {name}: decoding and prefill differ by {error:.1e}", flush=True)
+    return good
+
+
+def threads():
+    """The same bits on one and on two threads."""
+    for name, given in MIXTURES.items():
+        text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
+        model = Model(compile_spec(mixture(text)))
+        model.randomise()
+        results = []
+        for count in (1, 2):
+            model.kernels.moire_set_threads(count)
+            model.arrays["grads"][...] = np.nan
+            metrics = model.train_step(*model.tokens())
+            results.append([value.tobytes() for value in model.tensors("grads").values()]
+                           + [value.tobytes() for value in metrics.values()])
+        assert results[0] == results[1], name
+    print(f"ok   {len(MIXTURES)} mixtures: the same bits on 1 and 2 threads")
+    return True
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    parts = [mixtures, shared_pool, bias, decoding, threads]
+    wanted = sys.argv[1:] or [part.__name__ for part in parts]
+    sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)
