@@ -94,7 +94,7 @@ void NameChecker::pipeName(const ast::Name &name) {
     return;
   }
   if (std::optional<Signature> signature = signatureOf(name.text))
-    return missing(*signature, BoundCall{nullptr, std::vector<const ast::Argument *>(signature->parameters.size())},
+    return missing(*signature, BoundCall{nullptr, nullptr, std::vector<const ast::Argument *>(signature->parameters.size())},
                    name.range);
   unknownCallee(name.text, name.range);
 }

@@ -40,10 +40,9 @@ inline void addChosenGradient(const RouteGradientArguments<S> &r, const S *score
     S sum = r.gate >= 2 ? tiny<S> : S(0);
     for (int64_t j = 0; j < r.topK; ++j) {
       sum += scores[chosen[j]];
-      mean += weights[j] * dweights[j];
+      mean += weights[j] / r.scale * dweights[j];
     }
     factor = r.scale / sum;
-    mean /= r.scale;
   }
   for (int64_t j = 0; j < r.topK; ++j)
     dscores[chosen[j]] += (dweights[j] - mean) * factor;

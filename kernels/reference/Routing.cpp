@@ -101,7 +101,7 @@ void route(int64_t tokens, int64_t experts, int64_t topK, int32_t gate, int32_t 
     if (gate == 1)
       softmax(topK, std::vector<S>(weight, weight + topK).data(), weight);
     for (int64_t j = 0; j < topK; ++j)
-      weight[j] *= renormalize ? scale / divisor(gate, sum) : scale;
+      weight[j] = (renormalize ? weight[j] / divisor(gate, sum) : weight[j]) * scale;
   }
 }
 

@@ -285,7 +285,7 @@ func.func @f(%x: tensor<2x3x8xf32>, %t: tensor<2x3xi32>) {
 
 // router.C8
 func.func @f(%x: tensor<2x3x8xf32>) {
-  // expected-error @+1 {{expects a capacity of at least one row per expert, got 0.1}}
+  // expected-error @+1 {{expects a capacity of at least one row per expert, got 1.0}}
   %r = moire.router token %x gate softmax_topk path "a" {capacity = 0.1, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<2x3x8xf32>) -> !moire.routing<batch = 2, time = 3, experts = 4>
   return
 }

@@ -134,3 +134,117 @@ func.func @moe_loop(%x: tensor<2x3x5xf64> {moire.differentiate}, %routers: tenso
   %l = moire.binary add %m, %r#1 : (tensor<f64>, tensor<f64>) -> tensor<f64>
   return %l, %r#2 : tensor<f64>, tensor<2x4xf64>
 }
+
+// Scores of one expert each, a scale, groups, a bias on the choice, experts that are assigned.
+func.func @scaled(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route softmax_topk %x renormalize scale 2.5 : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @late_scaled(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route topk_softmax %x scale 2.5 : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @sigmoid(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route sigmoid_topk %x : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @sigmoid_renormalized(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route sigmoid_topk %x renormalize scale 2.5 : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @sqrt_softplus(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route sqrt_softplus_topk %x scale 0.5 : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @sqrt_softplus_renormalized(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route sqrt_softplus_topk %x renormalize : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @groups(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route sigmoid_topk %x groups 2 best 1 : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @bias(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>, %b: tensor<4xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route sigmoid_topk %x bias %b : (tensor<2x3x4xf64>, tensor<4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @assigned(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>, %e: tensor<2x3x2xf64>, %a: tensor<2x3x2xi32> {moire.below = 4 : i64}) -> (tensor<f64> {moire.objective}) {
+  %y, %weights, %chosen = moire.route softmax_topk %x assigned %a renormalize : (tensor<2x3x4xf64>, tensor<2x3x2xi32>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %v = moire.binary mul %weights, %e : (tensor<2x3x2xf64>, tensor<2x3x2xf64>) -> tensor<2x3x2xf64>
+  %m = moire.reduce_leading %v : tensor<2x3x2xf64> to tensor<f64>
+  %q = moire.binary add %y, %m : (tensor<2x3x4xf64>, tensor<f64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %q, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+
+// What is above the capacity, or null, has no row: it adds nothing, and has no gradient.
+func.func @limited(%x: tensor<2x3x5xf64> {moire.differentiate}, %logits: tensor<2x3x4xf64> {moire.differentiate}, %w: tensor<3x5x5xf64> {moire.differentiate}, %c: tensor<2x3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %probs, %weights, %chosen = moire.route softmax_topk %logits : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen gates %weights capacity 2 nulls : (tensor<2x3x2xi32>, tensor<2x3x2xf64>) -> (tensor<4xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+  %sorted = moire.gather_rows %x, %rows, %position : (tensor<2x3x5xf64>, tensor<12xi32>, tensor<2x3x2xi32>) -> tensor<12x5xf64>
+  %h = moire.grouped_linear %sorted, %w, %offsets : (tensor<12x5xf64>, tensor<3x5x5xf64>, tensor<4xi32>) -> tensor<12x5xf64>
+  %s = moire.unary silu %h : tensor<12x5xf64>
+  %y = moire.combine %s, %weights, %position : (tensor<12x5xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>) -> tensor<2x3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x5xf64>, tensor<2x3x5xf64>) -> tensor<2x3x5xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+
+// The loads of the sequences are constant for the gradient.
+func.func @sequence_balance_loss(%x: tensor<2x3x4xf64> {moire.differentiate}) -> (tensor<f64> {moire.objective}) {
+  %probs, %weights, %chosen = moire.route sigmoid_topk %x : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %load = moire.choice_load %chosen : (tensor<2x3x2xi32>) -> tensor<2x4xf64>
+  %l = moire.sequence_balance_loss %probs, %load factor 0.3 : (tensor<2x3x4xf64>, tensor<2x4xf64>) -> tensor<f64>
+  return %l : tensor<f64>
+}
+
+// By a hash of the token, and by position.
+func.func @assign(%tokens: tensor<2x3xi32> {moire.below = 9 : i64}, %x: tensor<2x3x5xf64> {moire.differentiate}, %c: tensor<12x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %chosen = moire.assign hash %tokens experts 4 : (tensor<2x3xi32>) -> tensor<2x3x2xi32>
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen : (tensor<2x3x2xi32>) -> (tensor<5xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+  %y = moire.gather_rows %x, %rows, %position : (tensor<2x3x5xf64>, tensor<12xi32>, tensor<2x3x2xi32>) -> tensor<12x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<12x5xf64>, tensor<12x5xf64>) -> tensor<12x5xf64>
+  %l = moire.reduce_leading %z : tensor<12x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}

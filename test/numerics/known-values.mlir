@@ -25,6 +25,20 @@ func.func @square_of_logsumexp(%x: tensor<1x4xf64> {moire.values = array<f64: 2.
   return %loss : tensor<1xf64>
 }
 
+// Scores 1/2, 3/4, 1/4; the bias keeps the second from being chosen and leaves the gates as they are.
+// CHECK: @biased result 0 tensor<1x2xf64>: 1.33333{{[0-9]*}} 0.66666
+// CHECK: @biased result 1 tensor<1x2xi32>: 0 2
+func.func @biased(%x: tensor<1x3xf64> {moire.values = array<f64: 0.0, 1.0986122886681098, -1.0986122886681098>}, %b: tensor<3xf64> {moire.values = array<f64: 0.0, -0.6, 0.0>}) -> (tensor<1x2xf64>, tensor<1x2xi32>) {
+  %probs, %weights, %chosen = moire.route sigmoid_topk %x bias %b renormalize scale 2.0 : (tensor<1x3xf64>, tensor<3xf64>) -> (tensor<1x3xf64>, tensor<1x2xf64>, tensor<1x2xi32>)
+  return %weights, %chosen : tensor<1x2xf64>, tensor<1x2xi32>
+}
+// Of two groups the one whose two best sum to more, though the best expert is in the other.
+// CHECK: @grouped result 0 tensor<1x2xi32>: 3 2
+func.func @grouped(%x: tensor<1x4xf64> {moire.values = array<f64: 3.0, -5.0, 1.5, 2.0>}) -> tensor<1x2xi32> {
+  %probs, %weights, %chosen = moire.route sigmoid_topk %x groups 2 best 1 : (tensor<1x4xf64>) -> (tensor<1x4xf64>, tensor<1x2xf64>, tensor<1x2xi32>)
+  return %chosen : tensor<1x2xi32>
+}
+
 // Four experts, coefficient 0.01: a uniform router has loss 0.01, one that sends everything to one expert 0.04.
 // CHECK: @balanced result 0 tensor<f64>: 0.01{{$}}
 func.func @balanced() -> tensor<f64> {
