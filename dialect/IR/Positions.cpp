@@ -214,7 +214,9 @@ Dependence GatherRowsGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CombineOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CombineGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence ExpertLoadOp::getDependence(unsigned, unsigned) { return all; }
-Dependence ChoiceLoadOp::getDependence(unsigned, unsigned) { return shapeOf(getY().getType()).size() == 2 ? allTime : all; }
+Dependence ChoiceLoadOp::getDependence(unsigned, unsigned) {
+  return shapeOf(getY().getType()).size() == 2 ? allTime : all;
+}
 Dependence SequenceBalanceLossOp::getDependence(unsigned, unsigned) { return all; }
 Dependence SequenceBalanceLossGradOp::getDependence(unsigned, unsigned) { return all; }
 Dependence BalanceLossOp::getDependence(unsigned, unsigned) { return all; }

@@ -71,7 +71,8 @@ static Arguments choosing() {
                       "what scores are, before or after the choice: `softmax_topk`"),
           flag("renormalize", false, "whether the chosen gates are made to sum to 1"),
           real("scale", Kind::Positive, 1.0, "factor of all gates"),
-          real("bias_rate", Kind::NonNegative, 0.0, "step of a bias on the choice alone that evens out the load; 0: none"),
+          real("bias_rate", Kind::NonNegative, 0.0,
+               "step of a bias on the choice alone that evens out the load; 0: none"),
           count("groups", 1, "groups of neighbouring experts"),
           count("top_groups", 1, "groups that a token may choose from"),
           none("capacity", Kind::OptionalReal, "rows that an expert takes in training, over its even share"),
@@ -82,11 +83,13 @@ static Arguments losses() {
   return {derived("balance", Kind::NonNegative, "weight of the load-balancing loss: 0.01, or 0 without scores"),
           real("sequence_balance", Kind::NonNegative, 0.0, "weight of the load-balancing loss of each sequence"),
           real("z", Kind::NonNegative, 0.0, "weight of the router's z-loss"),
-          real("mutual_information", Kind::NonNegative, 0.0, "weight of the loss that makes tokens decided, experts even")};
+          real("mutual_information", Kind::NonNegative, 0.0,
+               "weight of the loss that makes tokens decided, experts even")};
 }
 
 static Arguments ofPool() {
-  return {{"latent", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "features that experts work on; 0: those of the stream"},
+  return {{"latent", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {},
+           "features that experts work on; 0: those of the stream"},
           none("shared", Kind::OptionalLayer, "one more expert, that every token goes to"),
           flag("shared_gate", false, "whether a sigmoid of the token weighs the shared expert")};
 }

@@ -208,7 +208,8 @@ Value Elaborator::combine(Operator op, const Value &left, const Value &right, SM
   }
   for (const Value *side : {&left, &right})
     if (side->kind == Value::Kind::Routing) {
-      (void)diagnostics.error(range, "a routing is no stream to compute with; `experts(x, r, …)` applies experts by it");
+      (void)diagnostics.error(range,
+                              "a routing is no stream to compute with; `experts(x, r, …)` applies experts by it");
       return {};
     } else if (side->kind == Value::Kind::Layer) {
       (void)diagnostics.error(range,

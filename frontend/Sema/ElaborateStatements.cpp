@@ -84,7 +84,8 @@ void Elaborator::assign(const ast::Assign &assign) {
     return;
   }
   // The op that made the value carries the variable's name into the IR.
-  if ((value.kind == Value::Kind::Stream || isRouting(value)) && !region->ops.empty() && !region->ops.back()->results.empty() &&
+  bool isMade = value.kind == Value::Kind::Stream || isRouting(value);
+  if (isMade && !region->ops.empty() && !region->ops.back()->results.empty() &&
       region->ops.back()->results.front() == value.stream)
     region->ops.back()->variable = assign.name.text.str();
   // After an error the stream keeps its last value, so that the statements after it are checked too.
@@ -130,7 +131,7 @@ std::vector<Value *> Elaborator::carriedBy(const ast::Repeat &repeat) {
     if (value && value->kind == Value::Kind::Stream)
       carried.push_back(value);
     else if (value && value->kind == Value::Kind::Routing)
-      (void)diagnostics.error(range, "the routing `" + name + "` cannot be carried from iteration to iteration; carry " +
+      (void)diagnostics.error(range, "the routing `" + name + "` cannot be carried from iteration to iteration; carry "
                                          "the stream that its router reads, and route it in each iteration");
   }
   return carried;

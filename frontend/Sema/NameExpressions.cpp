@@ -87,6 +87,7 @@ void NameChecker::reference(const ast::Name &name, const ArgumentInfo *info) {
 }
 
 void NameChecker::pipeName(const ast::Name &name) {
+  using Arguments = std::vector<const ast::Argument *>;
   if (Declared *declared = lookup(name.text)) {
     declared->used = true;
     if (declared->kind == Declared::Kind::Stream)
@@ -94,8 +95,7 @@ void NameChecker::pipeName(const ast::Name &name) {
     return;
   }
   if (std::optional<Signature> signature = signatureOf(name.text))
-    return missing(*signature, BoundCall{nullptr, nullptr, std::vector<const ast::Argument *>(signature->parameters.size())},
-                   name.range);
+    return missing(*signature, BoundCall{nullptr, nullptr, Arguments(signature->parameters.size())}, name.range);
   unknownCallee(name.text, name.range);
 }
 

@@ -60,7 +60,8 @@ void reportDead(const Region &region, const Live &live, const Live &used, Diagno
                        : !op->variable.empty() ? "the stream `" + op->variable + "`"
                        : op->layer           ? "the output of `" + op->layer->name + "`"
                                              : "this stream";
-    auto error = diagnostics.error(op->range, what + " is never used: " + (routes ? "no experts read it" : "it reaches no logits"));
+    const char *why = routes ? "no experts read it" : "it reaches no logits";
+    auto error = diagnostics.error(op->range, what + " is never used: " + why);
     for (const CallChain *caller = op->caller.get(); caller; caller = caller->outer.get())
       error.note(caller->range, "instantiated here");
   }

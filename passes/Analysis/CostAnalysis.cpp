@@ -7,7 +7,9 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Analysis/CostAnalysis.h"
 #include "passes/Analysis/ParameterLayout.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/JSON.h"
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -45,8 +47,20 @@ static BlockArgument sourceArgument(Value value) {
   }
 }
 
-/// A grouped product sends `rows` rows through `experts` matrices; a token makes `rows / tokens` of them.
+/// How often each copy of `param` is read by one run of `op`'s function.
+static double usesOf(Operation *op, ParamOp param) {
+  double executions = 1, copies = 1;
+  for (auto repeat = op->getParentOfType<RepeatOp>(); repeat; repeat = repeat->getParentOfType<RepeatOp>())
+    executions *= static_cast<double>(repeat.getCount());
+  for (int64_t extent : param.getType().getShape().take_front(param.getStack()))
+    copies *= static_cast<double>(extent);
+  return executions / copies;
+}
+
+/// A grouped product sends `rows` rows through `experts` matrices; a token makes `rows / tokens` of them. Uses of one
+/// pool add up: a token may meet other experts in each, but no more than there are.
 static void noteActive(func::FuncOp function, int64_t tokens, SymbolTable &symbols) {
+  llvm::MapVector<ParamOp, double> shares;
   function.walk([&](GroupedLinearOp op) {
     BlockArgument argument = sourceArgument(op.getW());
     if (!argument || op.getTranspose())
@@ -57,9 +71,13 @@ static void noteActive(func::FuncOp function, int64_t tokens, SymbolTable &symbo
       return;
     int64_t rows = cast<ShapedType>(op.getY().getType()).getDimSize(0);
     int64_t experts = cast<ShapedType>(op.getW().getType()).getDimSize(0);
-    int64_t active = std::llround(double(param.getType().getNumElements()) * double(rows) / double(tokens * experts));
-    param->setAttr("moire.active_elements", IntegerAttr::get(IntegerType::get(op.getContext(), 64), active));
+    shares[param] += usesOf(op, param) * double(rows) / double(tokens * experts);
   });
+  for (auto [param, share] : shares) {
+    int64_t active = std::llround(double(param.getType().getNumElements()) * std::min(share, 1.0));
+    ParamOp(param)->setAttr("moire.active_elements",
+                            IntegerAttr::get(IntegerType::get(function.getContext(), 64), active));
+  }
 }
 
 void moire::noteCosts(ModuleOp module) {

@@ -93,3 +93,14 @@ TEST(Costs, KernelsMoveWhatEntersAndLeavesThem) {
   EXPECT_EQ(cost.bytesRead, 6 * 8 * 4);
   EXPECT_EQ(cost.bytesWritten, 6 * 8 * 4 + 8 * 4);
 }
+
+TEST(Costs, ScoresOfOneExpertEachCostTheirFunction) {
+  Parsed softmax("%l: tensor<6x8xf32>", R"(
+    %p, %w, %c = moire.route softmax_topk %l : (tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>))");
+  EXPECT_EQ(softmax.last<RouteOp>().getCost().flops, 6 * 48);
+  // A sigmoid of three, sum and quotient, a comparison and a bias; two for each weight that is renormalised, one scaled.
+  Parsed sigmoid("%l: tensor<6x8xf32>, %b: tensor<8xf32>", R"(
+    %p, %w, %c = moire.route sigmoid_topk %l bias %b renormalize scale 2.0
+        : (tensor<6x8xf32>, tensor<8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>))");
+  EXPECT_EQ(sigmoid.last<RouteOp>().getCost().flops, (3 + 2 + 1 + 1) * 48 + 3 * 12);
+}

@@ -131,3 +131,27 @@ TEST(Positions, SortedRowsStayTheirTokens) {
   EXPECT_EQ(reach(parsed.last<GatherRowsOp>(), 0), same);
   EXPECT_EQ(reach(parsed.last<CombineOp>(), 0), same);
 }
+
+TEST(Positions, ACapacityMakesTokensCompete) {
+  Parsed free("%c: tensor<2x6x2xi32>", R"(
+    %o, %r, %s, %p = moire.dispatch %c
+        : (tensor<2x6x2xi32>) -> (tensor<9xi32>, tensor<24xi32>, tensor<24xi32>, tensor<2x6x2xi32>))");
+  EXPECT_EQ(reach(free.last<DispatchOp>(), 0), same);
+  Parsed limited("%c: tensor<2x6x2xi32>, %g: tensor<2x6x2xf32>", R"(
+    %o, %r, %s, %p = moire.dispatch %c gates %g capacity 3 : (tensor<2x6x2xi32>, tensor<2x6x2xf32>)
+        -> (tensor<9xi32>, tensor<24xi32>, tensor<24xi32>, tensor<2x6x2xi32>))");
+  EXPECT_EQ(reach(limited.last<DispatchOp>(), 0), all);
+}
+
+TEST(Positions, ABiasOfTheChoiceIsAParameter) {
+  Parsed parsed("%l: tensor<2x6x8xf32>, %b: tensor<8xf32>", R"(
+    %p, %w, %c = moire.route sigmoid_topk %l bias %b
+        : (tensor<2x6x8xf32>, tensor<8xf32>) -> (tensor<2x6x8xf32>, tensor<2x6x2xf32>, tensor<2x6x2xi32>))");
+  EXPECT_EQ(reach(parsed.last<RouteOp>(), 0), same);
+  EXPECT_EQ(reach(parsed.last<RouteOp>(), 1), none);
+}
+
+TEST(Positions, LoadsOfSequencesStayInTheirBatch) {
+  Parsed parsed("%c: tensor<2x6x2xi32>", "%y = moire.choice_load %c : (tensor<2x6x2xi32>) -> tensor<2x8xf32>");
+  EXPECT_EQ(reach(parsed.last<ChoiceLoadOp>(), 0), allTime);
+}

@@ -93,6 +93,43 @@ def main():
             check(f"fine-grained {width} x {depth}, E 64, G {granularity}",
                   bill(layers(width, depth, attention(width), fine(width, 64, granularity))), ("expert", "attention"),
                   total, active)
+    # Megrez2, arXiv 2507.17728: three layers share a pool, each has a router that reads the layer before, and an expert
+    # of its own that every token goes to.
+    megrez = """x = embed(tokens, vocab, width = 2048)
+  x += rms_norm(x) |> attention(heads = 16, kv_heads = 4, rope = 1e6)
+  prev = rms_norm(x)
+  x += swiglu(prev, hidden = 10944)
+  repeat 10 {
+    let pool = experts(expert = swiglu(hidden = 1408), experts = 64)
+    repeat 3 {
+      x += rms_norm(x) |> attention(heads = 16, kv_heads = 4, rope = 1e6)
+      h = rms_norm(x)
+      r = route(prev, experts = 64, top_k = 6, gate = sigmoid_topk, renormalize = true)
+      x += pool(h, r) + swiglu(h, hidden = 5632)
+      prev = h
+    }
+  }
+  return rms_norm(x) |> head(vocab)"""
+    pools = bill(megrez, vocab=128880)
+    check("Megrez2 experts in pools of three layers", pools, ("expert",), 5_536_481_280)
+    check("  routers", pools, ("router",), 3_932_160)
+    check("  feed-forward, shared and dense", pools, ("ffn",), 1_038_090_240 + 67_239_936)
+    check("  embedding and head", pools, ("embedding", "head"), 527_892_480)
+    check("  without embedding and head", pools, ("expert", "router", "ffn", "attention"), 7_498_694_656 - 527_892_480,
+          2_991_456_256)
+    apart = bill(megrez.replace("    let pool = experts(expert = swiglu(hidden = 1408), experts = 64)\n", "").replace(
+        "      h = rms_norm(x)\n", "      h = rms_norm(x)\n      let pool = experts(expert = swiglu(hidden = 1408))\n"),
+        vocab=128880)
+    check("  with a pool for each layer", apart, ("expert",), 16_609_443_840)
+    # Mixtral 8x7B
+    mixtral = bill("""x = embed(tokens, vocab, width = 4096)
+  repeat 32 {
+    x += rms_norm(x) |> attention(heads = 32, kv_heads = 8, rope = 1e6)
+    x += rms_norm(x) |> moe(expert = swiglu(hidden = 14336), experts = 8, top_k = 2, renormalize = true)
+  }
+  return rms_norm(x) |> head(vocab)""", vocab=32000)
+    check("Mixtral 8x7B experts", mixtral, ("expert",), 45_097_156_608)
+    check("  all", mixtral, mixtral["by_role"], 46_702_792_704)
     # Mamba-1 layers and the 130M model
     for width, count in ((256, 437_760), (512, 1_694_720), (768, 3_770_880)):
         check(f"Mamba layer {width}", bill(layers(width, 1, MAMBA)), ("ssm",), count)

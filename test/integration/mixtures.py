@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Every way to choose experts, compiled, against an independent PyTorch module: loss, losses of the router and gradients
-in f32, within 1e-5 of the largest entry. Then what is no derivative: the bias that evens out loads, and decoding.
+"""Every way to choose experts, compiled, against an independent PyTorch module: loss, losses of the router and
+gradients in f32, within 1e-5 of the largest entry. Then what is no derivative: the bias that evens out loads, and decoding.
 
 The peer runs every expert on every token and weighs, so that it shares no sorting with what it checks.
 """
@@ -127,7 +127,8 @@ def route(x, p, prefix, a, tokens):
     balance = a.get("balance", 0.01 if choice == "token" else 0.0)
     losses["balance_loss"] = balance * choices * (probs.mean(0) * share.mean(0)).sum()
     per = lambda v: v.view(BATCH, TIME, -1).mean(1)
-    losses["sequence_balance_loss"] = a.get("sequence_balance", 0) * choices / k * (per(probs) * per(share)).sum(-1).mean()
+    sequence = a.get("sequence_balance", 0) * choices / k
+    losses["sequence_balance_loss"] = sequence * (per(probs) * per(share)).sum(-1).mean()
     losses["z_loss"] = a.get("z", 0) * logits.logsumexp(-1).square().mean()
     mean = probs.mean(0)
     entropy = lambda v: -(v * (v + 1e-8).log()).sum(-1)
@@ -283,6 +284,23 @@ def decoding():
     return good
 
 
+def narrow():
+    """bf16 beside f32 from the same first values: the router stays in f32, so that the losses stay close."""
+    good = True
+    for name, given in MIXTURES.items():
+        text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
+        losses = []
+        for precision in ("f32", "bf16"):
+            model = Model(compile_spec(mixture(text), f"--precision={precision}"))
+            model.randomise()
+            losses.append(float(model.train_step(*model.tokens())["loss"][0]))
+            good &= all(np.isfinite(value).all() for value in model.tensors("grads").values())
+        error = abs(losses[1] - losses[0]) / losses[0]
+        good &= error <= 0.02
+        print(f"{'ok  ' if error <= 0.02 else 'FAIL'} {name}: bf16 changes the loss by {error:.1e}", flush=True)
+    return good
+
+
 def threads():
     """The same bits on one and on two threads."""
     for name, given in MIXTURES.items():
@@ -303,6 +321,6 @@ def threads():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    parts = [mixtures, shared_pool, bias, decoding, threads]
+    parts = [mixtures, shared_pool, bias, decoding, narrow, threads]
     wanted = sys.argv[1:] or [part.__name__ for part in parts]
     sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)

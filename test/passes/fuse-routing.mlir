@@ -35,6 +35,34 @@ func.func @no_load(%logits: tensor<3x5xf32>) -> (tensor<3x2xf32>, tensor<3x2xi32
 
 // -----
 
+// A capacity shared out by the router's own gates, and what steers the choice, are kept.
+// CHECK-LABEL: func.func @limited
+func.func @limited(%logits: tensor<3x6xf32>, %bias: tensor<6xf32>) -> (tensor<3x2xf32>, tensor<3x2xi32>, tensor<6xf32>) {
+  // CHECK: %{{[^,]*}}, %{{[^,]*}}, %[[CHOSEN:[^, ]*]], {{.*}} = moire.fused_route sigmoid_topk %{{.*}} bias %{{.*}} renormalize scale 2.500000e+00 groups 3 best 2 capacity 2 :
+  // CHECK-NOT: moire.dispatch
+  // CHECK: moire.choice_load %[[CHOSEN]]
+  // expected-remark @+1 {{in one op}}
+  %probs, %weights, %chosen = moire.route sigmoid_topk %logits bias %bias renormalize scale 2.5 groups 3 best 2 : (tensor<3x6xf32>, tensor<6xf32>) -> (tensor<3x6xf32>, tensor<3x2xf32>, tensor<3x2xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen gates %weights capacity 2 : (tensor<3x2xi32>, tensor<3x2xf32>) -> (tensor<7xi32>, tensor<6xi32>, tensor<6xi32>, tensor<3x2xi32>)
+  %load = moire.choice_load %chosen : (tensor<3x2xi32>) -> tensor<6xf32>
+  return %weights, %position, %load : tensor<3x2xf32>, tensor<3x2xi32>, tensor<6xf32>
+}
+
+// -----
+
+// Declined: who stays is decided by other gates.
+// CHECK-LABEL: func.func @other_gates
+func.func @other_gates(%logits: tensor<3x5xf32>, %gates: tensor<3x2xf32>) -> tensor<3x2xi32> {
+  // CHECK: moire.route
+  // CHECK: moire.dispatch
+  // expected-remark @+1 {{router stays apart: its capacity is shared out by other gates than its own}}
+  %probs, %weights, %chosen = moire.route softmax_topk %logits : (tensor<3x5xf32>) -> (tensor<3x5xf32>, tensor<3x2xf32>, tensor<3x2xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen gates %gates capacity 2 : (tensor<3x2xi32>, tensor<3x2xf32>) -> (tensor<6xi32>, tensor<6xi32>, tensor<6xi32>, tensor<3x2xi32>)
+  return %position : tensor<3x2xi32>
+}
+
+// -----
+
 // Declined: nobody sorts by the choice.
 // CHECK-LABEL: func.func @not_sorted
 func.func @not_sorted(%logits: tensor<3x5xf32>) -> tensor<3x2xi32> {

@@ -21,7 +21,8 @@ namespace {
 using namespace optimizer;
 
 constexpr StringRef normKernel = "moire_optimizer_norm", updateKernel = "moire_optimizer_update",
-                    signKernel = "moire_optimizer_sign", accumulateKernel = "moire_accumulate", refreshKernel = "moire_refresh";
+                    signKernel = "moire_optimizer_sign", accumulateKernel = "moire_accumulate",
+                    refreshKernel = "moire_refresh";
 
 /// Slots of `moire_adamw`, as the entry point reads them.
 enum Scalar : int64_t { Lr, FirstBeta, SecondBeta, Eps, WeightDecay, Clip, GradScale, ScalarCount };
