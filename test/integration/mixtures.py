@@ -210,9 +210,7 @@ def mixtures():
     return good
 
 
-def shared_pool():
-    """A pool for three layers whose routers read the layer before: gradients of the experts are sums over the uses."""
-    spec = FRAME.format(lets="  let pool = experts(expert = swiglu(hidden = 10))\n", body="""  prev = x
+POOL = FRAME.format(lets="  let pool = experts(expert = swiglu(hidden = 10))\n", body="""  prev = x
   repeat 3 {
     h = rms_norm(x)
     r = route(prev, experts = 6, top_k = 2, gate = sigmoid_topk)
@@ -220,6 +218,10 @@ def shared_pool():
     prev = h
   }
 """)
+
+
+def shared_pool():
+    """A pool for three layers whose routers read the layer before."""
     a = dict(experts=6, top_k=2, gate="sigmoid_topk")
 
     def build(p, x, tokens):
@@ -233,9 +235,31 @@ def shared_pool():
 
     global LAST
     LAST = "rms_norm"
-    good = compare("a pool of three layers, routed before", Model(compile_spec(spec)), build)
+    good = compare("a pool of three layers, routed before", Model(compile_spec(POOL)), build)
     LAST = "rms_norm_1"
     return good
+
+
+def tied():
+    """The gradient of a pool is the sum of those of copies with equal values (arXiv 2507.17728)."""
+    untied = POOL.replace("  let pool = experts(expert = swiglu(hidden = 10))\n", "").replace(
+        "pool(h, r)", "experts(h, r, expert = swiglu(hidden = 10))")
+    one, copies = Model(compile_spec(POOL)), Model(compile_spec(untied))
+    one.randomise()
+    shared = one.tensors()
+    of_pool = lambda path: "pool" + path[path.index(".experts.") + len(".experts"):] if ".experts." in path else path
+    for path, value in copies.tensors().items():
+        value[...] = shared[of_pool(path)]
+    copies.refresh()
+    one.train_step(*one.tokens())
+    copies.train_step(*copies.tokens())
+    sums = {}
+    for path, gradient in copies.tensors("grads").items():
+        sums[of_pool(path)] = sums.get(of_pool(path), 0) + gradient
+    for path, gradient in one.tensors("grads").items():
+        np.testing.assert_allclose(gradient, sums[path], atol=1e-6 * np.abs(gradient).max(), err_msg=path)
+    print("ok   the gradient of a pool is the sum over its uses")
+    return True
 
 
 def bias():
@@ -321,6 +345,6 @@ def threads():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    parts = [mixtures, shared_pool, bias, decoding, narrow, threads]
+    parts = [mixtures, shared_pool, tied, bias, decoding, narrow, threads]
     wanted = sys.argv[1:] or [part.__name__ for part in parts]
     sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)
