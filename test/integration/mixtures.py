@@ -285,6 +285,25 @@ def bias():
     return True
 
 
+def balancing():
+    """The bias evens out loads in a run that has no balance loss; without it they stay uneven."""
+    spread = {}
+    for rate in (0.0, 0.005):
+        text = f"expert = swiglu(hidden = 10), experts = 6, top_k = 2, gate = sigmoid_topk, balance = 0, bias_rate = {rate}"
+        model = Model(compile_spec(mixture(text)))
+        model.randomise()
+        norm_, load = c.c_double(), np.zeros(6)
+        for step in range(1, 301):
+            now = model.train_step(*model.tokens(seed=step))["moe.load"]
+            load += now if step > 200 else 0  # a batch is small: the mean of the last hundred
+            adamw = Adamw(lr=1e-4, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0, clip=1, grad_scale=1, step=step)
+            assert model.package.optimizer_step(model.buffers, c.byref(adamw), c.byref(norm_)) == 0
+        spread[rate] = float(load.max() / load.mean())
+    print(f"ok   the busiest of 6 experts has {spread[0.0]:.2f} of the mean load, {spread[0.005]:.2f} with a bias")
+    assert spread[0.005] < 1.05 < 1.2 < spread[0.0], spread
+    return True
+
+
 def decoding():
     """Logits of the last token, one at a time and all at once, of every choice; a capacity does not count."""
     good = True
@@ -345,6 +364,6 @@ def threads():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    parts = [mixtures, shared_pool, tied, bias, decoding, narrow, threads]
+    parts = [mixtures, shared_pool, tied, bias, balancing, decoding, narrow, threads]
     wanted = sys.argv[1:] or [part.__name__ for part in parts]
     sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)
