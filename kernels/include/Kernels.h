@@ -59,6 +59,23 @@ static inline int64_t moire_scan_backward_workspace(int64_t batch, int64_t time,
   return batch * (groups * time * state * 2 + channels * state + channels);
 }
 
+/** Largest chunk, head_dim and state of moire_ssd_scan: its scratch memory is made for them. */
+#define MOIRE_SSD_MOST 256
+/** Heads of one group that share a pass over its B and C, and a workspace slab for their gradients. */
+#define MOIRE_SSD_HEADS 4
+
+/** Elements (of type s) of the `states` output of moire_ssd_scan. */
+static inline int64_t moire_ssd_states(int64_t batch, int64_t time, int64_t heads, int64_t head_dim, int64_t state,
+                                       int64_t chunk) {
+  return batch * ((time + chunk - 1) / chunk) * heads * state * head_dim;
+}
+/** Elements (of type s) of the workspace of moire_ssd_scan_backward. */
+static inline int64_t moire_ssd_backward_workspace(int64_t batch, int64_t time, int64_t heads, int64_t groups,
+                                                   int64_t state) {
+  int64_t slabs = groups * ((heads / groups + MOIRE_SSD_HEADS - 1) / MOIRE_SSD_HEADS);
+  return batch * (slabs * time * state * 2 + heads * 2);
+}
+
 #define MOIRE_KERNEL(name) moire_##name
 #include "kernels/include/KernelList.inc"
 #undef MOIRE_KERNEL
