@@ -39,7 +39,8 @@ typedef enum moire_init {
   MOIRE_INIT_TRUNCATED_NORMAL = 2, /**< as NORMAL, redrawn outside [-b, b] (absolute) */
   MOIRE_INIT_UNIFORM = 3,          /**< uniform in [a, b) */
   MOIRE_INIT_LOG_ARANGE = 4,       /**< log(1..n) along the last dimension (Mamba's A_log) */
-  MOIRE_INIT_DT_BIAS = 5           /**< inverse softplus of max(exp(U(ln a, ln b)), 1e-4) (Mamba's dt bias) */
+  MOIRE_INIT_DT_BIAS = 5,          /**< inverse softplus of max(exp(U(ln a, ln b)), 1e-4) (Mamba's dt bias) */
+  MOIRE_INIT_LOG_UNIFORM = 6       /**< log(U(a, b)) (Mamba-2's A_log) */
 } moire_init;
 
 /**

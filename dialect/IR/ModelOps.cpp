@@ -47,6 +47,11 @@ LogicalResult NormOp::verify() {
     return emitOpError("expects `eps` above 0, got ") << eps;
   if (getKind() == NormKind::Rms && getBias()) // norm.C3
     return emitOpError("expects no bias with kind rms, got `bias = true`");
+  int64_t groups = getGroups(), width = lastExtent(getX().getType());
+  if (groups < 1 || width % groups != 0) // norm.C4
+    return emitOpError("expects `groups` to divide the ") << width << " features, got " << groups;
+  if (groups > 1 && getKind() == NormKind::Layer) // norm.C4
+    return emitOpError("expects one group with kind layer, got ") << groups;
   return success();
 }
 
@@ -77,6 +82,21 @@ LogicalResult MlpOp::verify() {
 LogicalResult SwigluOp::verify() { return expectSameShape(*this); } // swiglu.C1
 
 LogicalResult MambaOp::verify() { return expectSameShape(*this); } // mamba.C1
+
+LogicalResult Mamba2Op::verify() {
+  if (failed(expectSameShape(*this))) // mamba2.C1
+    return failure();
+  int64_t dim = getHeadDim(), groups = getGroups();
+  for (auto [name, value] : {std::pair("state", static_cast<int64_t>(getState())), std::pair("head_dim", dim),
+                             std::pair("chunk", static_cast<int64_t>(getChunk()))})
+    if (value < 1 || value > SsdScanOp::most) // mamba2.C4
+      return emitOpError("expects `") << name << "` from 1 to " << SsdScanOp::most << ", got " << value;
+  if (getInner() % dim != 0) // mamba2.C2
+    return emitOpError("expects `head_dim` to divide the ") << getInner() << " channels, got " << dim;
+  if (groups < 1 || getHeads() % groups != 0) // mamba2.C3
+    return emitOpError("expects `groups` to divide the ") << getHeads() << " heads, got " << groups;
+  return success();
+}
 
 /// The embedding of the same model that has this path, or null.
 static EmbedOp findEmbed(Operation *from, StringRef path) {

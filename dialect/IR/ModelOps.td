@@ -108,10 +108,11 @@ def Moire_NormOp : Moire_BlockOp<"norm"> {
   let summary = "RMSNorm or LayerNorm over the features";
   let description = [{
     `rms`: `y = x / sqrt(mean(x^2) + eps) * weight`; `layer`: `y = (x - mean) / sqrt(var + eps) * weight (+ bias)`.
-    Weight 1, bias 0 at first.
+    With `groups` the features are that many equal slices, each with a mean of its own. Weight 1, bias 0 at first.
     - (C1) `shape(y) = shape(x)`
     - (C2) eps > 0
     - (C3) rms has no bias
+    - (C4) groups divides the features; layer has one group
 
     Example:
     ```mlir
@@ -119,7 +120,8 @@ def Moire_NormOp : Moire_BlockOp<"norm"> {
         ["layers.0.norm", "layers.1.norm"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, Moire_NormKindAttr:$kind, F64Attr:$eps, BoolAttr:$bias), blockArguments);
+  let arguments = !con((ins Moire_Tensor:$x, Moire_NormKindAttr:$kind, F64Attr:$eps, BoolAttr:$bias), blockArguments,
+                       (ins DefaultValuedAttr<I64Attr, "1">:$groups));
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "`` $kind $x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -294,7 +296,8 @@ def Moire_MambaOp : Moire_BlockOp<"mamba"> {
     With `D = expand * width`, `N = state`, `R = dt_rank`: `(u, g) = x W_in`; `u = silu(conv(u))`, causal, depthwise,
     `conv` taps
     with bias; `(r, B, C) = u W_x`; `dt = softplus(r W_dt + b_dt)`; `y = scan(u, dt, -exp(A_log), B, C, D)` in full
-    precision (see `moire.selective_scan`); result `(y * silu(g)) W_out`.
+    precision (see `moire.selective_scan`); result `(y * silu(g)) W_out`. With `inner_norm` r, B and C go through an
+    RMSNorm each before they are used, eps 1e-6 (arXiv 2403.19887).
     - (C1) `shape(y) = shape(x)`
 
     Example:
@@ -304,10 +307,43 @@ def Moire_MambaOp : Moire_BlockOp<"mamba"> {
     ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$state, I64Attr:$conv, I64Attr:$expand, I64Attr:$dt_rank),
-                       blockArguments);
+                       blockArguments, (ins UnitAttr:$inner_norm));
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+}
+
+def Moire_Mamba2Op : Moire_BlockOp<"mamba2"> {
+  let summary = "State-space layer with one decay a head (Mamba-2)";
+  let description = [{
+    With `D = expand * width`, `P = head_dim`, `H = D / P` heads, `N = state`: `(z, x, B, C, dt) = u W_in` of D, D, groups N,
+    groups N and H features; `(x, B, C) = silu(conv(x, B, C))`, causal, depthwise, `conv` taps with bias;
+    `dt = softplus(dt + dt_bias)`; `y = scan(x, dt, -exp(A_log), B, C, D)` in full precision, `chunk` tokens at a time (see
+    `moire.ssd_scan`); result `norm(y * silu(z)) W_out`, an RMSNorm of `groups` slices, eps 1e-5, or without `norm`
+    `(y * silu(z)) W_out` (arXiv 2405.21060).
+    - (C1) `shape(y) = shape(x)`
+    - (C2) head_dim divides `expand * width`
+    - (C3) groups divides the heads
+    - (C4) state, head_dim and chunk from 1 to 256
+
+    Example:
+    ```mlir
+    %r = moire.mamba2 %e path "layers.#.mamba2" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 1 : i64,
+        head_dim = 4 : i64, norm = true, paths = ["layers.0.mamba2", "layers.1.mamba2"], state = 16 : i64} :
+        (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$state, I64Attr:$head_dim, I64Attr:$expand, I64Attr:$groups,
+                        I64Attr:$conv, I64Attr:$chunk, BoolAttr:$norm), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    int64_t getInner() { return static_cast<int64_t>(getExpand()) * getX().getType().getShape().back(); }
+    int64_t getHeads() { return getInner() / static_cast<int64_t>(getHeadDim()); }
+    /// Channels of the convolution: x, B and C.
+    int64_t getConvolved() { return getInner() + 2 * static_cast<int64_t>(getGroups() * getState()); }
+  }];
 }
 
 def Moire_HeadOp : Moire_BlockOp<"head"> {

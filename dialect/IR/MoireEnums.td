@@ -63,7 +63,8 @@ def Moire_RoleAttr : Moire_EnumAttr<Moire_Role, "role">;
 def Moire_Init : Moire_Enum<"Init", "first values of parameters", [
   I32EnumAttrCase<"Constant", 0, "constant">, I32EnumAttrCase<"Normal", 1, "normal">,
   I32EnumAttrCase<"TruncatedNormal", 2, "truncated_normal">, I32EnumAttrCase<"Uniform", 3, "uniform">,
-  I32EnumAttrCase<"LogArange", 4, "log_arange">, I32EnumAttrCase<"DtBias", 5, "dt_bias">]>;
+  I32EnumAttrCase<"LogArange", 4, "log_arange">, I32EnumAttrCase<"DtBias", 5, "dt_bias">,
+  I32EnumAttrCase<"LogUniform", 6, "log_uniform">]>;
 def Moire_InitAttr : Moire_EnumAttr<Moire_Init, "init">;
 
 #endif

@@ -12,6 +12,7 @@ include "dialect/IR/ModelOps.td"
 include "dialect/IR/PointwiseOps.td"
 include "dialect/IR/RowOps.td"
 include "dialect/IR/MixingOps.td"
+include "dialect/IR/SsdOps.td"
 include "dialect/IR/RoutingOps.td"
 include "dialect/IR/FusedOps.td"
 

@@ -187,13 +187,24 @@ static Dependence scanDependence(Operation *op, unsigned operand) {
   return operand == 2 || operand == 5 ? onWeight(op->getOperand(operand)) : past;
 }
 
-Dependence SelectiveScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
-Dependence SelectiveScanGradOp::getDependence(unsigned operand, unsigned result) {
+static Dependence scanGradDependence(Operation *op, unsigned operand, unsigned result) {
   if (result == 2 || result == 5) // da, dd
     return all;
-  return operand == 3 || operand == 6 ? onWeight((*this)->getOperand(operand)) : allTime;
+  return operand == 3 || operand == 6 ? onWeight(op->getOperand(operand)) : allTime;
+}
+
+Dependence SelectiveScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
+Dependence SelectiveScanGradOp::getDependence(unsigned operand, unsigned result) {
+  return scanGradDependence(*this, operand, result);
 }
 Dependence StatefulScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
+
+// Mamba-2's operands stand in the same order.
+Dependence SsdScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
+Dependence SsdScanGradOp::getDependence(unsigned operand, unsigned result) {
+  return scanGradDependence(*this, operand, result);
+}
+Dependence StatefulSsdScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
 
 //===----------------------------------------------------------------------===//
 // Routing

@@ -161,7 +161,8 @@ private:
     if (name == "learned_positions")
       return LearnedPositionsOp::create(builder, loc, type, x, path, paths);
     if (name == "rms_norm")
-      return NormOp::create(builder, loc, type, x, NormKind::Rms, real(layer, "eps"), /*bias=*/false, path, paths);
+      return NormOp::create(builder, loc, type, x, NormKind::Rms, real(layer, "eps"), /*bias=*/false, path, paths,
+                            count(layer, "groups"));
     if (name == "layer_norm")
       return NormOp::create(builder, loc, type, x, NormKind::Layer, real(layer, "eps"), flag(layer, "bias"), path,
                             paths);
@@ -188,7 +189,11 @@ private:
     }
     if (name == "mamba")
       return MambaOp::create(builder, loc, type, x, count(layer, "state"), count(layer, "conv"), count(layer, "expand"),
-                             count(layer, "dt_rank"), path, paths);
+                             count(layer, "dt_rank"), path, paths, flag(layer, "inner_norm"));
+    if (name == "mamba2")
+      return Mamba2Op::create(builder, loc, type, x, count(layer, "state"), count(layer, "head_dim"),
+                              count(layer, "expand"), count(layer, "groups"), count(layer, "conv"),
+                              count(layer, "chunk"), flag(layer, "norm"), path, paths);
     assert(name == "head" && "a built-in without emission");
     const sema::ArgumentValue &tied = argumentOf(layer, "tied");
     StringAttr table = tied.layer ? builder.getStringAttr(symbolicPath(tied.layer->path)) : StringAttr();

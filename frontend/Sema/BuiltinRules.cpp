@@ -71,6 +71,43 @@ bool completeMamba(Completion &c) {
   return true;
 }
 
+bool completeRmsNorm(Completion &c) {
+  int64_t groups = c.count("groups");
+  if (c.width % groups == 0)
+    return true;
+  (void)c.diagnostics.error(c.at("groups").range, "a width of " + Twine(c.width) + " cannot be split into " +
+                                                      Twine(groups) + " groups; " + nearbyDivisors(c.width, groups) +
+                                                      " would fit");
+  return false;
+}
+
+bool completeMamba2(Completion &c) {
+  constexpr int64_t most = 256; // what the kernels of the scan keep in their scratch memory
+  for (StringRef name : {"state", "head_dim", "chunk"})
+    if (c.count(name) > most) {
+      (void)c.diagnostics.error(c.at(name).range, "`" + name + "` of `mamba2` is at most " + Twine(most) + ", not " +
+                                                      Twine(c.count(name)));
+      return false;
+    }
+  int64_t channels, dim = c.count("head_dim"), groups = c.count("groups");
+  if (MulOverflow(c.count("expand"), c.width, channels)) {
+    (void)c.diagnostics.error(c.at("expand").range, "this makes more channels than can be counted");
+    return false;
+  }
+  if (channels % dim != 0) {
+    (void)c.diagnostics.error(c.at("head_dim").range, Twine(channels) + " channels cannot be split into heads of " +
+                                                          Twine(dim) + "; " + nearbyDivisors(channels, dim) +
+                                                          " would fit");
+    return false;
+  }
+  if (int64_t heads = channels / dim; heads % groups != 0) {
+    (void)c.diagnostics.error(c.at("groups").range, Twine(groups) + " groups do not divide " + Twine(heads) +
+                                                        " heads; " + nearbyDivisors(heads, groups) + " would fit");
+    return false;
+  }
+  return true;
+}
+
 bool completeHead(Completion &c) {
   const ArgumentValue &tied = c.at("tied");
   if (!tied.layer)

@@ -23,8 +23,12 @@ bool completeRoute(Completion &);
 bool completeExperts(Completion &);
 /// The divisors of `total` nearest to `wanted`, as a list for an error.
 std::string nearbyDivisors(int64_t total, int64_t wanted);
+/// groups must divide the width.
+bool completeRmsNorm(Completion &);
 /// dt_rank.
 bool completeMamba(Completion &);
+/// head_dim must divide the channels, groups the heads; sizes that the scan takes.
+bool completeMamba2(Completion &);
 /// The tied embedding must have the head's sizes.
 bool completeHead(Completion &);
 

@@ -23,7 +23,7 @@ namespace {
 
 bool isBlock(Operation *op) {
   return isa<ModelOp, ReturnOp, EmbedOp, LearnedPositionsOp, NormOp, AttentionOp, DenseOp, MlpOp, SwigluOp, RouterOp,
-             ExpertsOp, MambaOp, HeadOp>(op);
+             ExpertsOp, MambaOp, Mamba2Op, HeadOp>(op);
 }
 
 /// Row ops that are bookkeeping on buffers, and so may stand alone.

@@ -83,6 +83,9 @@ template <typename T> Status fill(const Instance &instance, int64_t seed, T *out
       value = dt + std::log(-std::expm1(-dt));
       break;
     }
+    case MOIRE_INIT_LOG_UNIFORM:
+      value = std::log(a + (b - a) * draws.uniform(i));
+      break;
     default:
       return Status::error("parameter `{}` has an unknown initialisation ({})", instance.path, p.init);
     }

@@ -18,6 +18,7 @@ namespace moire::runtime {
 ///
 /// With B(j, a) the block of stream (seed, path) at index j, lane a, and u(w) = (w + 1/2) / 2^32:
 ///   uniform: element i is lo + (hi - lo) u(B(i / 4, 0)[i mod 4]);
+///   log uniform: the logarithm of that;
 ///   normal: with (p, q) the first or second pair of words of B(i / 4, 0) as i mod 4 is below 2 or not,
 ///   a sqrt(-2 ln u(p)) times cos(2 pi u(q)) for even i, sin for odd; redrawn values use lanes 1, 2, …
 Status initialiseInstance(const Instance &instance, int64_t seed, bool wide, void *out);

@@ -40,6 +40,8 @@ Json initialisation(const moire_parameter &parameter) {
     return "log 1..n";
   case MOIRE_INIT_DT_BIAS:
     return fmt::format("dt bias {:.6g} to {:.6g}", a, b);
+  case MOIRE_INIT_LOG_UNIFORM:
+    return fmt::format("log of uniform {:.6g} to {:.6g}", a, b);
   default:
     return fmt::format("unknown {}", parameter.init);
   }

@@ -61,6 +61,16 @@ TEST(Costs, ScanCountsStates) {
   EXPECT_EQ(parsed.last<SelectiveScanOp>().getCost().flops, 96 * 4 * (9 + 1) + 2 * 96);
 }
 
+TEST(Costs, SsdCountsProducts) {
+  // 6 tokens in chunks of 4: two products of 3 x 8 and one of 8 by 4 tokens for each of 4 heads, scores for each of 2
+  // groups.
+  Parsed parsed("%x: tensor<2x6x4x8xf32>, %dt: tensor<2x6x4xf32>, %a: tensor<4xf32>, %b: tensor<2x6x2x3xf32>",
+                R"(%y, %s = moire.ssd_scan %x, %dt, %a, %b, %b, %a chunk 4
+        : (tensor<2x6x4x8xf32>, tensor<2x6x4xf32>, tensor<4xf32>, tensor<2x6x2x3xf32>, tensor<2x6x2x3xf32>,
+           tensor<4xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x2x4x3x8xf32>))");
+  EXPECT_EQ(parsed.last<SsdScanOp>().getCost().flops, 12 * (4 * (4 * 24 + 4 * 8 + 2 * 8) + 2 * 4 * 3));
+}
+
 TEST(Costs, LookupReadsRowsNotTheTable) {
   Parsed parsed("%i: tensor<6xi32>, %t: tensor<50000x8xf32>",
                 "%y = moire.lookup %i, %t : (tensor<6xi32>, tensor<50000x8xf32>) -> tensor<6x8xf32>");

@@ -71,6 +71,18 @@ TEST(Positions, ConvolutionAndScanSeeThePast) {
   EXPECT_EQ(reach(scan, 5), none);
 }
 
+TEST(Positions, TheScanOfMamba2SeesThePast) {
+  Parsed parsed("%x: tensor<2x6x4x8xf32>, %dt: tensor<2x6x4xf32>, %a: tensor<4xf32>, %b: tensor<2x6x2x3xf32>",
+                R"(%y, %s = moire.ssd_scan %x, %dt, %a, %b, %b, %a chunk 4
+        : (tensor<2x6x4x8xf32>, tensor<2x6x4xf32>, tensor<4xf32>, tensor<2x6x2x3xf32>, tensor<2x6x2x3xf32>,
+           tensor<4xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x2x4x3x8xf32>))");
+  auto scan = parsed.last<SsdScanOp>();
+  for (unsigned stream : {0, 1, 3, 4})
+    EXPECT_EQ(reach(scan, stream), past);
+  EXPECT_EQ(reach(scan, 2), none);
+  EXPECT_EQ(reach(scan, 5), none);
+}
+
 /// Dependence of a reshape between two shapes.
 static std::pair<Reach, Reach> reshape(llvm::StringRef from, llvm::StringRef to) {
   std::string source = ("tensor<" + from + "xf32>").str(), target = ("tensor<" + to + "xf32>").str();

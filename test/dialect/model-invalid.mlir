@@ -348,6 +348,61 @@ func.func @f(%x: tensor<2x3x8xf32>) {
 
 // -----
 
+// mamba2.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.mamba2 %x path "a" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 1 : i64, head_dim = 4 : i64, norm = true, paths = ["a"], state = 4 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// mamba2.C2
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `head_dim` to divide the 16 channels, got 5}}
+  %y = moire.mamba2 %x path "a" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 1 : i64, head_dim = 5 : i64, norm = true, paths = ["a"], state = 4 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// mamba2.C3
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `groups` to divide the 4 heads, got 3}}
+  %y = moire.mamba2 %x path "a" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 3 : i64, head_dim = 4 : i64, norm = true, paths = ["a"], state = 4 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// mamba2.C4
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `state` from 1 to 256, got 512}}
+  %y = moire.mamba2 %x path "a" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 1 : i64, head_dim = 4 : i64, norm = true, paths = ["a"], state = 512 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// norm.C4: groups
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `groups` to divide the 8 features, got 3}}
+  %y = moire.norm rms %x path "a" {bias = false, eps = 1.000000e-05 : f64, groups = 3 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// norm.C4: kind
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects one group with kind layer, got 2}}
+  %y = moire.norm layer %x path "a" {bias = false, eps = 1.000000e-05 : f64, groups = 2 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
 // head.C1: shape
 // expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
 func.func @f(%x: tensor<2x3x8xf32>) {

@@ -84,3 +84,11 @@ func.func @scan_chunks(%u: tensor<1x70x2xf64> {moire.differentiate}, %dt: tensor
   %l = moire.reduce_leading %z : tensor<1x70x2xf64> to tensor<f64>
   return %l : tensor<f64>
 }
+
+// Several groups; a last chunk that is not full.
+func.func @ssd_scan(%x: tensor<2x7x4x3xf64> {moire.differentiate}, %dt: tensor<2x7x4xf64> {moire.differentiate, moire.mean = 0.5 : f64, moire.spread = 0.4 : f64}, %a: tensor<4xf64> {moire.differentiate, moire.mean = -1.0 : f64, moire.spread = 0.5 : f64}, %b: tensor<2x7x2x2xf64> {moire.differentiate}, %o: tensor<2x7x2x2xf64> {moire.differentiate}, %d: tensor<4xf64> {moire.differentiate}, %c: tensor<2x7x4x3xf64>) -> (tensor<f64> {moire.objective}) {
+  %y, %states = moire.ssd_scan %x, %dt, %a, %b, %o, %d chunk 3 : (tensor<2x7x4x3xf64>, tensor<2x7x4xf64>, tensor<4xf64>, tensor<2x7x2x2xf64>, tensor<2x7x2x2xf64>, tensor<4xf64>) -> (tensor<2x7x4x3xf64>, tensor<2x3x4x2x3xf64>)
+  %z = moire.binary mul %y, %c : (tensor<2x7x4x3xf64>, tensor<2x7x4x3xf64>) -> tensor<2x7x4x3xf64>
+  %l = moire.reduce_leading %z : tensor<2x7x4x3xf64> to tensor<f64>
+  return %l : tensor<f64>
+}

@@ -66,6 +66,17 @@ func.func @scan(%u: tensor<1x3x1xf64> {moire.values = array<f64: 1.0, 0.0, 0.0>}
   return %y : tensor<1x3x1xf64>
 }
 
+// Mamba-2's scan with decay -1: the sequence that papers' code gives, whole and in chunks of two.
+// CHECK: @ssd result 0 tensor<1x4x1x1xf64>: 0.1 0.28187{{[0-9]*}} -0.19559{{[0-9]*}} 1.87556{{[0-9]*}}
+func.func @ssd(%x: tensor<1x4x1x1xf64> {moire.values = array<f64: 1.0, 2.0, -1.0, 3.0>}, %dt: tensor<1x4x1xf64> {moire.values = array<f64: 0.1, 0.2, 0.3, 0.4>},
+               %b: tensor<1x4x1x1xf64> {moire.values = array<f64: 1.0, 0.5, 2.0, 1.0>}, %c: tensor<1x4x1x1xf64> {moire.values = array<f64: 1.0, 1.0, 0.5, 2.0>}) -> tensor<1x4x1x1xf64> {
+  %a = moire.fill -1.0 : tensor<1xf64>
+  %d = moire.fill 0.0 : tensor<1xf64>
+  %y, %states = moire.ssd_scan %x, %dt, %a, %b, %c, %d chunk 2
+      : (tensor<1x4x1x1xf64>, tensor<1x4x1xf64>, tensor<1xf64>, tensor<1x4x1x1xf64>, tensor<1x4x1x1xf64>, tensor<1xf64>) -> (tensor<1x4x1x1xf64>, tensor<1x2x1x1x1xf64>)
+  return %y : tensor<1x4x1x1xf64>
+}
+
 // Rounding to bf16 is to nearest, ties to even: 1 + 2^-8 goes down, 1 + 3 2^-8 up.
 // CHECK: @ties result 0 tensor<3xbf16>: 1 1.015625 -1.015625
 func.func @ties(%x: tensor<3xf32> {moire.values = array<f64: 1.00390625, 1.01171875, -1.01171875>}) -> tensor<3xbf16> {

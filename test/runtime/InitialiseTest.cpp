@@ -93,6 +93,12 @@ TEST(Initialise, ConstantAndLogArange) {
     EXPECT_EQ((*logs)[i], static_cast<float>(std::log(static_cast<double>(i % 16 + 1))));
 }
 
+TEST(Initialise, LogUniformIsTheLogarithmOfUniform) {
+  const auto plain = filled(MOIRE_INIT_UNIFORM, 1, 16), logs = filled(MOIRE_INIT_LOG_UNIFORM, 1, 16);
+  for (size_t i = 0; i < 128; ++i)
+    EXPECT_NEAR(std::exp((*logs)[i]), (*plain)[i], 1e-5);
+}
+
 TEST(Initialise, DtBiasIsTheInverseSoftplus) {
   const auto biases = filled(MOIRE_INIT_DT_BIAS, 1e-3, 1e-1), floored = filled(MOIRE_INIT_DT_BIAS, 1e-6, 1e-5);
   for (const float bias : *biases) {

@@ -61,6 +61,10 @@ def uniform(seed, path, element, low, high):
     return low + (high - low) * unit(_block(seed, path, element, 0)[element % 4])
 
 
+def log_uniform(seed, path, element, low, high):
+    return math.log(uniform(seed, path, element, low, high))
+
+
 def normal(seed, path, element, deviation, bound=math.inf):
     lane = 0
     while True:

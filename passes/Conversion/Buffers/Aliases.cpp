@@ -64,6 +64,8 @@ static bool mayShare(Operation *op, unsigned result, unsigned number) {
     return result > 0 && number == result + 2;
   if (auto scan = dyn_cast<StatefulScanOp>(op))
     return result == 1 && op->getOperand(number) == scan.getState();
+  if (auto scan = dyn_cast<StatefulSsdScanOp>(op))
+    return result == 1 && op->getOperand(number) == scan.getState();
   auto rowwise = dyn_cast<RowwiseOp>(op);
   if (!rowwise || !isPointwise(rowwise))
     return false;

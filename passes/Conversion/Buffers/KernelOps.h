@@ -28,6 +28,7 @@ std::optional<llvm::LogicalResult> emitKernelOp(mlir::Operation *op, BufferBuild
 /// The families of emitKernelOp, each as that.
 std::optional<llvm::LogicalResult> emitProduct(mlir::Operation *op, BufferBuilder &builder);
 std::optional<llvm::LogicalResult> emitMixing(mlir::Operation *op, BufferBuilder &builder);
+std::optional<llvm::LogicalResult> emitSsd(mlir::Operation *op, BufferBuilder &builder);
 std::optional<llvm::LogicalResult> emitRouting(mlir::Operation *op, BufferBuilder &builder);
 
 } // namespace moire

@@ -231,7 +231,7 @@ std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b)
 }
 
 std::optional<LogicalResult> moire::emitKernelOp(Operation *op, BufferBuilder &builder) {
-  for (auto emit : {emitProduct, emitMixing, emitRouting})
+  for (auto emit : {emitProduct, emitMixing, emitSsd, emitRouting})
     if (std::optional<LogicalResult> done = emit(op, builder))
       return done;
   return std::nullopt;
@@ -252,6 +252,8 @@ bool moire::canWriteTo(OpResult result, const Place &place) {
   if (isa<CausalAttentionOp, CachedAttentionOp, CombineGradOp>(op) && number == 0)
     return place.rowStride(isa<CombineGradOp>(op) ? 1 : headRowRank).has_value();
   if (isa<CausalAttentionGradOp>(op))
+    return place.rowStride(headRowRank).has_value();
+  if (isa<SsdScanGradOp>(op) && (number == 0 || number == 3 || number == 4)) // dx, dB, dC
     return place.rowStride(headRowRank).has_value();
   if (isa<SelectiveScanGradOp>(op) && (number == 0 || number == 3 || number == 4)) // du, dB, dC
     return place.rowStride(1).has_value();

@@ -33,6 +33,7 @@ FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
       .Case([&](RouterOp block) { return router(block, operands[0], block.getTokens() ? operands[1] : Value()); })
       .Case([&](ExpertsOp block) { return experts(block, operands[0], routings.at(block.getRouting())); })
       .Case([&](MambaOp block) { return mamba(block, operands[0]); })
+      .Case([&](Mamba2Op block) { return mamba2(block, operands[0]); })
       .Case([&](HeadOp block) { return head(block, operands[0]); })
       .Case([&](UnaryOp block) { return unary(block.getKind(), operands[0]); })
       .Case([&](BinaryOp block) { return binary(block.getKind(), operands[0], operands[1]); })
@@ -61,7 +62,7 @@ Value BlockBuilder::positions(LearnedPositionsOp op, Value x) {
 
 Value BlockBuilder::norm(NormOp op, Value x) {
   if (op.getKind() == NormKind::Rms)
-    return RmsNormOp::create(b, loc, x, own("weight"), op.getEpsAttr()).getY();
+    return rmsNorm(x, own("weight"), op.getEpsAttr(), op.getGroups());
   // The tensor-level op always adds a bias; without one it adds zero, which fusion folds away.
   Value bias = op.getBias() ? own("bias")
                             : FillOp::create(b, loc, type({widthOf(x)}, full()), b.getF64FloatAttr(0)).getY();

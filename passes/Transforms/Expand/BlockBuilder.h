@@ -81,6 +81,7 @@ private:
   /// The expert that sees every token, times its gate.
   mlir::Value sharedExpert(ExpertsOp op, mlir::Value x);
   mlir::Value mamba(MambaOp op, mlir::Value x);
+  mlir::Value mamba2(Mamba2Op op, mlir::Value x);
   mlir::Value head(HeadOp op, mlir::Value x);
 
   /// Parameter of the block itself.
@@ -96,6 +97,10 @@ private:
   mlir::Value cast(mlir::Value x, mlir::Type element);
   /// silu(first half) * second half of the last dimension.
   mlir::Value gate(mlir::Value x);
+  /// RMSNorm of each of `groups` equal slices of the features, times `weight` ([features]).
+  mlir::Value rmsNorm(mlir::Value x, mlir::Value weight, mlir::FloatAttr eps, int64_t groups = 1);
+  /// silu of the causal depthwise convolution of x with the block's `conv`; keeps the last inputs as a state (Step).
+  mlir::Value convolve(mlir::Value x, int64_t taps);
   mlir::Value rotate(mlir::Value x, mlir::Value cos, mlir::Value sin);
 
   mlir::RankedTensorType type(llvm::ArrayRef<int64_t> shape, mlir::Type element) const;

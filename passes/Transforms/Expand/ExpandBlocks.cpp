@@ -32,7 +32,7 @@ int64_t executionsOf(Operation *op) {
 int64_t countResidualBlocks(ModelOp model) {
   int64_t blocks = 0;
   model.walk([&](Operation *op) {
-    if (isa<AttentionOp, MambaOp, MlpOp, SwigluOp, ExpertsOp>(op))
+    if (isa<AttentionOp, MambaOp, Mamba2Op, MlpOp, SwigluOp, ExpertsOp>(op))
       blocks += executionsOf(op);
   });
   return blocks;

@@ -57,29 +57,25 @@ Value BlockBuilder::attention(AttentionOp op, Value x) {
 
 // ---- Mamba ---------------------------------------------------------------------------------------------------------
 
+/// What Jamba adds to the mean squares of Mamba's inner norms.
+static constexpr double innerNormEps = 1e-6;
+
 Value BlockBuilder::mamba(MambaOp op, Value x) {
   int64_t inner = op.getExpand() * widthOf(x), state = op.getState(), rank = op.getDtRank(), taps = op.getConv();
   Value projected = linear(x, own("in_proj.weight"), activation());
   Value u = slice(projected, 2, 0, inner), g = slice(projected, 2, inner, inner);
 
-  Padding padding = Padding::Causal;
-  auto uType = u.getType();
-  if (stepping()) {
-    // The state holds the last inputs; with them in front nothing is missing before the beginning.
-    Value window = taps > 1 ? concat({states[0], u}, 1) : u;
-    if (taps > 1)
-      newStates.push_back(slice(window, 1, shapeOf(window)[1] - (taps - 1), taps - 1));
-    u = window;
-    padding = Padding::Valid;
-  }
-  u = ConvOp::create(b, loc, uType, u, own("conv.weight"), own("conv.bias"),
-                     PaddingAttr::get(b.getContext(), padding))
-          .getY();
-  u = unary(Unary::Silu, u);
+  u = convolve(u, taps);
 
   Value selected = linear(u, own("x_proj.weight"), activation());
   Value low = slice(selected, 2, 0, rank);
   Value in = slice(selected, 2, rank, state), out = slice(selected, 2, rank + state, state);
+  if (op.getInnerNorm()) {
+    FloatAttr eps = b.getF64FloatAttr(innerNormEps);
+    low = rmsNorm(low, own("dt_norm.weight"), eps);
+    in = rmsNorm(in, own("b_norm.weight"), eps);
+    out = rmsNorm(out, own("c_norm.weight"), eps);
+  }
   Value dt = linear(low, own("dt_proj.weight"), full());
   dt = unary(Unary::Softplus, binary(Binary::Add, dt, own("dt_proj.bias")));
   Value a = unary(Unary::Neg, unary(Unary::Exp, own("A_log")));
@@ -110,6 +106,16 @@ llvm::SmallVector<RankedTensorType> BlockBuilder::stateTypes(Operation *op, cons
     if (taps > 1)
       types.push_back(RankedTensorType::get({1, taps - 1, inner}, context.precision.activation));
     types.push_back(RankedTensorType::get({1, inner, static_cast<int64_t>(mamba.getState())}, context.precision.full));
+    return types;
+  }
+  if (auto mamba = dyn_cast<Mamba2Op>(op)) {
+    int64_t taps = mamba.getConv();
+    llvm::SmallVector<RankedTensorType> types;
+    if (taps > 1)
+      types.push_back(RankedTensorType::get({1, taps - 1, mamba.getConvolved()}, context.precision.activation));
+    types.push_back(RankedTensorType::get(
+        {1, mamba.getHeads(), static_cast<int64_t>(mamba.getState()), static_cast<int64_t>(mamba.getHeadDim())},
+        context.precision.full));
     return types;
   }
   return {};

@@ -117,6 +117,9 @@ LogicalResult ParameterDeclarations::addMamba(MambaOp op) {
   auto linear = [&](StringRef name, int64_t in, int64_t out, double divisor = 1) {
     return add(op, name, {in, out}, Role::Ssm, uniformInit(1 / std::sqrt(double(in)) / divisor), true, true);
   };
+  auto norm = [&](StringRef name, int64_t size) {
+    return add(op, name, {size}, Role::Norm, constantInit(1), false, false);
+  };
   double tapBound = 1 / std::sqrt(double(op.getConv()));
   return success(
       succeeded(linear("in_proj.weight", width, 2 * inner)) &&
@@ -129,6 +132,8 @@ LogicalResult ParameterDeclarations::addMamba(MambaOp op) {
       succeeded(add(op, "dt_proj.bias", {inner}, Role::Ssm, {Init::DtBias, 0.001, 0.1}, false, false)) &&
       succeeded(add(op, "A_log", {inner, state}, Role::Ssm, {Init::LogArange, 0, 0}, false, false)) &&
       succeeded(add(op, "D", {inner}, Role::Ssm, constantInit(1), false, false)) &&
+      (!op.getInnerNorm() || (succeeded(norm("dt_norm.weight", rank)) && succeeded(norm("b_norm.weight", state)) &&
+                              succeeded(norm("c_norm.weight", state)))) &&
       succeeded(linear("out_proj.weight", inner, width, std::sqrt(double(std::max<int64_t>(residualBlocks, 1))))));
 }
 
@@ -164,6 +169,24 @@ LogicalResult ParameterDeclarations::addExperts(ExpertsOp op) {
     return failure();
   return op.getSharedGate() ? add(op, "shared_gate.weight", {width, 1}, Role::Router, productInit(width), true, false)
                             : success();
+}
+
+LogicalResult ParameterDeclarations::addMamba2(Mamba2Op op) {
+  int64_t width = widthOf(op.getX()), inner = op.getInner(), heads = op.getHeads(), mixed = op.getConvolved();
+  auto linear = [&](StringRef name, int64_t in, int64_t out, double divisor = 1) {
+    return succeeded(add(op, name, {in, out}, Role::Ssm, uniformInit(1 / std::sqrt(double(in)) / divisor), true, true));
+  };
+  auto vector = [&](StringRef name, int64_t size, Role role, Initial init) {
+    return succeeded(add(op, name, {size}, role, init, false, false));
+  };
+  Initial taps = uniformInit(1 / std::sqrt(double(op.getConv())));
+  return success(
+      linear("in_proj.weight", width, inner + mixed + heads) &&
+      succeeded(add(op, "conv.weight", {static_cast<int64_t>(op.getConv()), mixed}, Role::Ssm, taps, true, false)) &&
+      vector("conv.bias", mixed, Role::Ssm, taps) && vector("dt_bias", heads, Role::Ssm, {Init::DtBias, 0.001, 0.1}) &&
+      vector("A_log", heads, Role::Ssm, {Init::LogUniform, 1, 16}) && vector("D", heads, Role::Ssm, constantInit(1)) &&
+      (!op.getNorm() || vector("norm.weight", inner, Role::Norm, constantInit(1))) &&
+      linear("out_proj.weight", inner, width, std::sqrt(double(std::max<int64_t>(residualBlocks, 1)))));
 }
 
 LogicalResult ParameterDeclarations::declare(Operation *block) {
@@ -205,6 +228,7 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
       .Case([&](RouterOp op) { return addRouter(op); })
       .Case([&](ExpertsOp op) { return addExperts(op); })
       .Case([&](MambaOp op) { return addMamba(op); })
+      .Case([&](Mamba2Op op) { return addMamba2(op); })
       .Case([&](HeadOp op) {
         if (!op.getTied() && failed(add(op, "weight", {widthOf(op.getX()), static_cast<int64_t>(op.getVocab())},
                                         Role::Head, productInit(widthOf(op.getX())), true, true)))

@@ -57,6 +57,7 @@ private:
   llvm::LogicalResult addMamba(MambaOp op);
   llvm::LogicalResult addRouter(RouterOp op);
   llvm::LogicalResult addExperts(ExpertsOp op);
+  llvm::LogicalResult addMamba2(Mamba2Op op);
 
   mlir::ModuleOp module;
   Precision precision;

@@ -118,6 +118,24 @@ void scanGrad(SelectiveScanGradOp op, Frame &f) {
                                     f.out(op.getDd()), /*workspace=*/nullptr);
 }
 
+/// The forward scans of Mamba-2, with or without a state that comes in and goes out.
+template <typename ScanOp> void ssdScan(ScanOp op, Frame &f, const double *initial, double *final, double *states) {
+  ArrayRef<int64_t> x = op.getX().getType().getShape(), b = op.getB().getType().getShape();
+  moire_reference_ssd_scan_f64(x[0], x[1], x[2], x[3], b[2], b[3], op.getChunk(), f.in(op.getX()), x[2] * x[3],
+                               f.in(op.getDt()), f.in(op.getA()), f.in(op.getB()), b[2] * b[3], f.in(op.getC()),
+                               b[2] * b[3], f.in(op.getD()), initial, f.out(op.getY()), final, states);
+}
+
+void ssdScanGrad(SsdScanGradOp op, Frame &f) {
+  ArrayRef<int64_t> x = op.getX().getType().getShape(), b = op.getB().getType().getShape();
+  int64_t row = x[2] * x[3], stateRow = b[2] * b[3];
+  moire_reference_ssd_scan_backward_f64(
+      x[0], x[1], x[2], x[3], b[2], b[3], op.getChunk(), f.in(op.getX()), row, f.in(op.getDt()), f.in(op.getA()),
+      f.in(op.getB()), stateRow, f.in(op.getC()), stateRow, f.in(op.getD()), f.in(op.getStates()), f.in(op.getDy()),
+      f.out(op.getDx()), row, f.out(op.getDdt()), f.out(op.getDa()), f.out(op.getDb()), stateRow, f.out(op.getDc()),
+      stateRow, f.out(op.getDd()), /*workspace=*/nullptr);
+}
+
 } // namespace
 
 bool evaluateMixing(Operation *op, Frame &f) {
@@ -160,6 +178,15 @@ bool evaluateMixing(Operation *op, Frame &f) {
         return scan(op, f, f.in(op.getState()), final, nullptr), true;
       })
       .Case<SelectiveScanGradOp>([&](auto op) { return scanGrad(op, f), true; })
+      .Case<SsdScanOp>([&](auto op) {
+        double *states = f.out(op.getStates());
+        return ssdScan(op, f, nullptr, nullptr, states), true;
+      })
+      .Case<StatefulSsdScanOp>([&](auto op) {
+        double *final = f.out(op.getStateOut());
+        return ssdScan(op, f, f.in(op.getState()), final, nullptr), true;
+      })
+      .Case<SsdScanGradOp>([&](auto op) { return ssdScanGrad(op, f), true; })
       .Default([](Operation *) { return false; });
 }
 
