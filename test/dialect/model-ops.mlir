@@ -44,9 +44,9 @@ moire.model @mixture batch 2 context 3 vocab 16 attributes {spec = "mixture", tr
     // CHECK: moire.mamba
     %r = moire.mamba %e path "layers.#.mamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, paths = ["layers.0.mamba", "layers.1.mamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.mamba %{{.*}} inner_norm
-    %q = moire.mamba %r path "layers.#.jamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, inner_norm, paths = ["layers.0.jamba", "layers.1.jamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    %j = moire.mamba %r path "layers.#.jamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, inner_norm, paths = ["layers.0.jamba", "layers.1.jamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.mamba2 %{{.*}} path "layers.#.mamba2"
-    %z = moire.mamba2 %q path "layers.#.mamba2" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 2 : i64, head_dim = 4 : i64, norm = true, paths = ["layers.0.mamba2", "layers.1.mamba2"], state = 16 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    %z = moire.mamba2 %j path "layers.#.mamba2" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 2 : i64, head_dim = 4 : i64, norm = true, paths = ["layers.0.mamba2", "layers.1.mamba2"], state = 16 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.norm rms %{{.*}} groups = 2
     %g = moire.norm rms %z path "layers.#.grouped" {bias = false, eps = 1.000000e-05 : f64, groups = 2 : i64, paths = ["layers.0.grouped", "layers.1.grouped"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.yield

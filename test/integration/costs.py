@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from abi import BUILD
+from abi import BUILD, SOURCE
 
 TRAIN = "train { batch = 1   context = 128   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }"
 
@@ -26,6 +26,15 @@ def bill(body, head="head(vocab)", vocab=50257):
                              text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)["parameters"]
+
+
+def whole_bill(example, preset):
+    """All parameters of an example's preset."""
+    path = os.path.join(SOURCE, "examples", example, f"{example}.moire")
+    run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), path, "--preset", preset, "--cost=json"],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)["parameters"]["total"]
 
 
 def layers(width, depth, *branches):
@@ -140,6 +149,23 @@ def main():
     whole = bill(tied, vocab=50280)
     results.append(whole["total"] == 129_135_360)
     print(f"{'ok  ' if results[-1] else 'FAIL'} mamba-130m: {whole['total']:,} (published 129,135,360)")
+    # Mamba-2: the layer with its norm, and the 130M model
+    layer = bill(layers(768, 1, "mamba2"))
+    check("Mamba-2 layer 768, without its norm", layer, ("ssm",), 3_764_552 - 1536)
+    check("Mamba-2 layer 768, and the two norms around it", layer, ("ssm", "norm"), 3_764_552 + 2 * 768)
+    results.append(whole_bill("mamba2", "m130") == 128_989_632)
+    print(f"{'ok  ' if results[-1] else 'FAIL'} mamba2-130m (published 128,989,632)")
+    # Jamba's Mamba-1 at a width of 4096: norms of the low-rank step (256), of B and of C (16 each).
+    jamba, plain = (bill(layers(4096, 1, f"mamba(inner_norm = {inner})")) for inner in ("true", "false"))
+    results.append(jamba["total"] - plain["total"] == 256 + 16 + 16)
+    print(f"{'ok  ' if results[-1] else 'FAIL'} Mamba with inner norms: {jamba['total'] - plain['total']} more")
+    # MoE-Mamba with its layers side by side: what alternates, with one norm less a block.
+    for preset, width, blocks, published in (("small", 512, 8, 542_212_096), ("big", 768, 16, 2_439_020_544)):
+        total = whole_bill("moe_mamba_parallel", preset)
+        outside = 2 * 50257 * width + (blocks + 1) * width
+        results.append(total - outside == published)
+        print(f"{'ok  ' if results[-1] else 'FAIL'} MoE-Mamba parallel {preset}: {total - outside:,} (published "
+              f"{published:,})")
     return all(results)
 
 

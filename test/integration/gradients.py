@@ -52,6 +52,13 @@ BLOCKS = {
     "a pool of all layers": "let pool = experts(expert = swiglu(hidden = 8))\n  y = x\n  repeat 3 {\n h = rms_norm(x)\n "
                             "r = route(y, experts = 4, top_k = 2, balance = 0.0)\n x += pool(h, r)\n y = h }\n  " + HEAD,
     "mamba": f"x += rms_norm(x) |> mamba(state = 4, conv = 3, expand = 2)\n  {HEAD}",
+    "mamba with inner norms": f"x += rms_norm(x) |> mamba(state = 4, conv = 3, inner_norm = true)\n  {HEAD}",
+    "mamba2": f"x += rms_norm(x) |> mamba2(state = 5, head_dim = 8, conv = 3, chunk = 5)\n  {HEAD}",
+    "mamba2, groups": f"x += rms_norm(x) |> mamba2(state = 4, head_dim = 4, groups = 2, chunk = 4)\n  {HEAD}",
+    "mamba2 without norm": f"x += rms_norm(x) |> mamba2(state = 4, head_dim = 32, norm = false)\n  {HEAD}",
+    "gated norm by groups": f"h = rms_norm(x)\n  x += rms_norm(linear(h, width) * silu(linear(h, width)), groups = 4)\n  {HEAD}",
+    "mamba beside moe": "n = rms_norm(x)\n  x += mamba(n, state = 4) + moe(n, expert = mlp(hidden = 8, activation = silu), "
+                        "experts = 4, top_k = 2, balance = 0.0)\n  " + HEAD,
     "tied head": "let table = embed(vocab, width)\n  y = tokens |> table\n  y += rms_norm(y + x) |> swiglu(hidden = 8)\n"
                  "  return rms_norm(y) |> head(vocab, tied = table)",
     "repeat": f"repeat 3 {{ x += rms_norm(x) |> swiglu(hidden = 8) }}\n  {HEAD}",

@@ -17,8 +17,9 @@ from abi import Model, SOURCE, compile_spec
 sys.path.insert(0, os.path.join(SOURCE, "test", "bench", "peer"))
 import models  # noqa: E402
 
-SIZES = dict(width=32, depth=2, heads=4, hidden=64, experts=4, top_k=2, vocab=19, context=16, batch=2)
-OPTIONS = {"gpt": ("heads", "hidden"), "moe": ("heads", "experts", "top_k"), "mamba": (), "moe_mamba": ("experts",)}
+SIZES = dict(state=24, head_dim=16, groups=2, chunk=7, width=32, depth=2, heads=4, hidden=64, experts=4, top_k=2, vocab=19, context=16, batch=2)
+OPTIONS = {"gpt": ("heads", "hidden"), "moe": ("heads", "experts", "top_k"), "mamba": (), "moe_mamba": ("experts",), "mamba2": ("state", "head_dim", "groups", "chunk"),
+           "moe_mamba_parallel": ("experts",)}
 
 
 def to_torch(path, value):
@@ -37,6 +38,8 @@ def check(kind):
     model.randomise()
     ours = model.tensors()
     a = types.SimpleNamespace(**SIZES, balance=0.01, renormalize=False)
+    if kind == "moe_mamba_parallel":
+        a.hidden, a.top_k, a.gated = 3 * a.width, 1, False
     if kind in ("moe", "moe_mamba"):
         gate_up = next(value for path, value in ours.items() if "experts.gate_up" in path)
         a.hidden = gate_up.shape[-1] // 2

@@ -18,7 +18,7 @@ import time
 from abi import BUILD, SOURCE
 
 MOIRE = os.path.join(BUILD, "bin", "moire")
-EXAMPLES = ("gpt", "moe", "mamba", "moe_mamba")
+EXAMPLES = ("gpt", "moe", "mamba", "moe_mamba", "mamba2", "moe_mamba_parallel")
 SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=256", "-D", "batch=4", "-D", "context=32")
 
 

@@ -66,13 +66,21 @@ class SwiGLU(nn.Module):
 
 
 class Experts(nn.Module):
-    """The matrices of all experts; `gate_up.weight` and `down.weight` are stacked."""
+    """The matrices of all experts; `gate_up.weight` (or, without gates, `up.weight`) and `down.weight` are stacked."""
 
     def __init__(self, a):
         super().__init__()
-        self.gate_up, self.down = nn.Module(), nn.Module()
-        self.gate_up.weight = nn.Parameter(torch.empty(a.experts, a.width, 2 * a.hidden))
+        self.gated, self.down = getattr(a, "gated", True), nn.Module()
+        first = nn.Module()
+        first.weight = nn.Parameter(torch.empty(a.experts, a.width, (2 if self.gated else 1) * a.hidden))
+        setattr(self, "gate_up" if self.gated else "up", first)
         self.down.weight = nn.Parameter(torch.empty(a.experts, a.hidden, a.width))
+
+    def forward(self, expert, x):
+        if self.gated:
+            gate, up = (x @ self.gate_up.weight[expert]).chunk(2, -1)
+            return (F.silu(gate) * up) @ self.down.weight[expert]
+        return F.relu(x @ self.up.weight[expert]) @ self.down.weight[expert]
 
 
 class MoE(nn.Module):
@@ -99,8 +107,7 @@ class MoE(nn.Module):
         kind = torch.bfloat16 if torch.is_autocast_cpu_enabled() else x.dtype
         # One split rather than a slice per expert: the reverse of a slice fills all rows.
         for expert, rows in enumerate(x.to(kind)[tokens].split(counts.tolist())):
-            gate, up = (rows @ self.experts.gate_up.weight[expert]).chunk(2, -1)
-            outputs.append((F.silu(gate) * up) @ self.experts.down.weight[expert])
+            outputs.append(self.experts(expert, rows))
         y = torch.cat(outputs) * gates.flatten()[order, None].to(kind)
         share = counts.float() / x.shape[0]
         self.balance = self.coefficient * self.count * (share * probs.mean(0)).sum()
@@ -141,6 +148,42 @@ class Mamba(nn.Module):
         return first(y) + u * self.D
 
 
+class Mamba2(nn.Module):
+    """Mamba-2 with its scan written as attention with decays: all pairs of positions at once."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.inner, self.state, self.groups, self.dim = 2 * a.width, a.state, a.groups, a.head_dim
+        self.heads, mixed = self.inner // a.head_dim, self.inner + 2 * a.groups * a.state
+        self.in_proj = nn.Linear(a.width, self.inner + mixed + self.heads, bias=False)
+        self.conv = nn.Conv1d(mixed, mixed, 4, groups=mixed, padding=3)
+        self.dt_bias = nn.Parameter(torch.full((self.heads,), -4.0))
+        self.A_log = nn.Parameter(torch.linspace(1, 16, self.heads).log())
+        self.D = nn.Parameter(torch.ones(self.heads))
+        self.norm = nn.Module()
+        self.norm.weight = nn.Parameter(torch.ones(self.inner))
+        self.out_proj = nn.Linear(self.inner, a.width, bias=False)
+
+    def forward(self, u):
+        batch, time, _ = u.shape
+        each = self.groups * self.state
+        z, mixed, dt = self.in_proj(u).split((self.inner, self.inner + 2 * each, self.heads), -1)
+        mixed = F.silu(self.conv(mixed.transpose(1, 2))[..., :time].transpose(1, 2))
+        x, b, c = mixed.float().split((self.inner, each, each), -1)
+        x = x.view(batch, time, self.heads, self.dim)
+        b, c = (v.view(batch, time, self.groups, self.state).repeat_interleave(self.heads // self.groups, 2)
+                for v in (b, c))
+        dt = F.softplus(dt.float() + self.dt_bias)
+        sums = (dt * -self.A_log.exp()).cumsum(1).transpose(1, 2)  # batch, heads, time
+        past = torch.ones(time, time, dtype=torch.bool).tril()
+        decay = (sums[..., :, None] - sums[..., None, :]).masked_fill(~past, -math.inf).exp()
+        scores = torch.einsum("bthn,bshn->bhts", c, b) * decay * dt.transpose(1, 2)[:, :, None, :]
+        y = torch.einsum("bhts,bshp->bthp", scores, x) + x * self.D[:, None]
+        y = y.reshape(batch, time, self.groups, -1) * F.silu(z.float()).view(batch, time, self.groups, -1)
+        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-5)
+        return self.out_proj(y.reshape(batch, time, self.inner).to(u.dtype) * self.norm.weight)
+
+
 class Layer(nn.Module):
     """One iteration of the model's loop: named residual branches behind norms."""
 
@@ -157,33 +200,54 @@ class Layer(nn.Module):
         return x
 
 
+class SideBySide(nn.Module):
+    """One iteration whose branches share a norm."""
+
+    def __init__(self, branches):
+        super().__init__()
+        self.names = list(branches)
+        for name, branch in branches.items():
+            setattr(self, name, branch)
+        self.rms_norm = RMSNorm(branch.width)
+
+    def forward(self, x):
+        n = self.rms_norm(x)
+        return x + sum(getattr(self, name)(n) for name in self.names)
+
+
 class Model(nn.Module):
-    """`kind` is gpt, moe, mamba or moe_mamba; sizes are attributes of `a`."""
+    """`kind` is gpt, moe, mamba, moe_mamba, mamba2 or moe_mamba_parallel; sizes are attributes of `a`."""
 
     def __init__(self, kind, a):
         super().__init__()
-        make = {"attention": Attention, "swiglu": SwiGLU, "moe": MoE, "mamba": Mamba}
+        make = {"attention": Attention, "swiglu": SwiGLU, "moe": MoE, "mamba": Mamba, "mamba2": Mamba2}
         names = {"gpt": ("attention", "swiglu"), "moe": ("attention", "moe"), "mamba": ("mamba",),
-                 "moe_mamba": ("mamba", "moe")}[kind]
-        self.embed = nn.Embedding(a.vocab, a.width)
+                 "moe_mamba": ("mamba", "moe"), "mamba2": ("mamba2",), "moe_mamba_parallel": ("mamba", "moe")}[kind]
+        self.tied = kind == "mamba2"
+        if self.tied:
+            self.embedding = nn.Embedding(a.vocab, a.width)
+        else:
+            self.embed = nn.Embedding(a.vocab, a.width)
         self.layers = nn.ModuleList()
         for _ in range(a.depth):
             branches = {name: make[name](a) for name in names}
             for branch in branches.values():
                 branch.width = a.width
-            self.layers.append(Layer(branches))
+            self.layers.append((SideBySide if kind == "moe_mamba_parallel" else Layer)(branches))
         self.rms_norm = RMSNorm(a.width)
-        self.head = nn.Linear(a.width, a.vocab, bias=False)
+        if not self.tied:
+            self.head = nn.Linear(a.width, a.vocab, bias=False)
         for name, p in self.named_parameters():
             if p.dim() >= 2 and not any(part in name for part in ("A_log", "conv", "dt_proj")):
                 nn.init.normal_(p, std=0.02 if "embed" in name else math.sqrt(0.1 / p.shape[-1]))
 
     def forward(self, tokens, targets):
         """The cross-entropy and the balance losses, apart."""
-        x = self.embed(tokens)
+        x = (self.embedding if self.tied else self.embed)(tokens)
         for layer in self.layers:
             x = layer(x)
-        logits = self.head(self.rms_norm(x)).float()
+        x = self.rms_norm(x)
+        logits = (F.linear(x, self.embedding.weight) if self.tied else self.head(x)).float()
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten().long())
         extra = [m.balance for m in self.modules() if isinstance(m, MoE)]
         return loss, sum(extra) if extra else loss.new_zeros(())
