@@ -316,10 +316,10 @@ def Moire_MambaOp : Moire_BlockOp<"mamba"> {
 def Moire_Mamba2Op : Moire_BlockOp<"mamba2"> {
   let summary = "State-space layer with one decay a head (Mamba-2)";
   let description = [{
-    With `D = expand * width`, `P = head_dim`, `H = D / P` heads, `N = state`: `(z, x, B, C, dt) = u W_in` of D, D, groups N,
-    groups N and H features; `(x, B, C) = silu(conv(x, B, C))`, causal, depthwise, `conv` taps with bias;
-    `dt = softplus(dt + dt_bias)`; `y = scan(x, dt, -exp(A_log), B, C, D)` in full precision, `chunk` tokens at a time (see
-    `moire.ssd_scan`); result `norm(y * silu(z)) W_out`, an RMSNorm of `groups` slices, eps 1e-5, or without `norm`
+    With `D = expand * width`, `P = head_dim`, `H = D / P` heads, `N = state`: `(z, x, B, C, dt) = u W_in` of D, D,
+    groups N, groups N and H features; `(x, B, C) = silu(conv(x, B, C))`, causal, depthwise, `conv` taps with bias;
+    `dt = softplus(dt + dt_bias)`; `y = scan(x, dt, -exp(A_log), B, C, D)` in full precision, `chunk` tokens at a time
+    (see `moire.ssd_scan`); result `norm(y * silu(z)) W_out`, an RMSNorm of `groups` slices, eps 1e-5, or without `norm`
     `(y * silu(z)) W_out` (arXiv 2405.21060).
     - (C1) `shape(y) = shape(x)`
     - (C2) head_dim divides `expand * width`
@@ -328,7 +328,7 @@ def Moire_Mamba2Op : Moire_BlockOp<"mamba2"> {
 
     Example:
     ```mlir
-    %r = moire.mamba2 %e path "layers.#.mamba2" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 1 : i64,
+    %z = moire.mamba2 %j path "layers.#.mamba2" {chunk = 64 : i64, conv = 4 : i64, expand = 2 : i64, groups = 2 : i64,
         head_dim = 4 : i64, norm = true, paths = ["layers.0.mamba2", "layers.1.mamba2"], state = 16 : i64} :
         (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     ```

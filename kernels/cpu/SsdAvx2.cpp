@@ -1,4 +1,4 @@
-//===- kernels/cpu/SsdAvx2.cpp - Mamba-2's scan compiled for AVX2 --------------- ===//
+//===- kernels/cpu/SsdAvx2.cpp - Mamba-2's scan compiled for AVX2 -------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
