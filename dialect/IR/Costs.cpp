@@ -202,6 +202,21 @@ Cost BalanceLossOp::getCost() { return whole(*this, elements(getProbs()) + 3 * e
 Cost BalanceLossGradOp::getCost() { return whole(*this, 2 * elements(getLoad())); }
 
 //===----------------------------------------------------------------------===//
+// Groups of sequences
+//===----------------------------------------------------------------------===//
+
+/// A product over the members of a group, once for each expert and feature.
+static double mixtureFlops(Value weights, Value x) { return 2 * elements(weights) * width(x); }
+
+Cost GroupSoftmaxOp::getCost() { return whole(*this, softmaxPerElement * elements(getX())); }
+Cost GroupSoftmaxGradOp::getCost() { return whole(*this, 4 * elements(getY())); }
+Cost MixOp::getCost() { return whole(*this, mixtureFlops(getWeights(), getX())); }
+Cost UnmixOp::getCost() { return whole(*this, mixtureFlops(getWeights(), getX())); }
+Cost MixGradWeightsOp::getCost() { return whole(*this, mixtureFlops(getDweights(), getX())); }
+Cost ChooseTokensOp::getCost() { return whole(*this, elements(getScores())); } // comparing, counted once a score
+Cost EvenOffsetsOp::getCost() { return {0, 0, whole(*this, 0).bytesWritten}; } // computed by the compiler
+
+//===----------------------------------------------------------------------===//
 // Fused
 //===----------------------------------------------------------------------===//
 

@@ -93,9 +93,11 @@ LogicalResult GroupedLinearOp::verify() {
   int64_t rows = getRows() ? lastExtent(getRows().getType()) : rowsOf(x);
   if (failed(expectShape(*this, "y", y, {rows, out}, getRows() ? getRows() : getX()))) // grouped_linear.C2, C3
     return failure();
-  if (getPosition() && elementsOf(getPosition().getType()) != rows) // grouped_linear.C5
-    return emitOpError("expects `position` with one entry for each of ")
-           << rows << " rows, got " << elementsOf(getPosition().getType());
+  if (getPosition()) { // grouped_linear.C5
+    Type position = getPosition().getType();
+    if (failed(expectShape(*this, "position", position, withLast(leadingExtents(x), lastExtent(position)), getX())))
+      return failure();
+  }
   return expectProductElement(*this, x, w, y); // grouped_linear.C4
 }
 

@@ -65,7 +65,7 @@ def Moire_GroupedLinearOp : Moire_TensorOp<"grouped_linear", [AttrSizedOperandSe
     - (C2) features agree; `shape(y) = [rows, out]`
     - (C3) without rows x has rank 2 and as many rows as y
     - (C4) x and w have one element type; y has it too, or full precision
-    - (C5) if position is present, it has one entry per row
+    - (C5) if position is present, it has the leading extents of x, and then the rows that a token may have
 
     Example:
     ```mlir

@@ -33,6 +33,7 @@ enum class Reach {
   None, ///< not at all (a parameter, a shape)
   Same, ///< the same position only
   Past, ///< the same and earlier positions
+  Group, ///< the positions of one group of the batch, as the spec asks for
   All,  ///< any position
 };
 

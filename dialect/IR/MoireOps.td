@@ -14,6 +14,7 @@ include "dialect/IR/RowOps.td"
 include "dialect/IR/MixingOps.td"
 include "dialect/IR/SsdOps.td"
 include "dialect/IR/RoutingOps.td"
+include "dialect/IR/GroupOps.td"
 include "dialect/IR/FusedOps.td"
 
 #endif

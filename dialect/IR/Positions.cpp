@@ -20,6 +20,7 @@ namespace {
 constexpr Dependence same = {Reach::Same, Reach::Same};
 constexpr Dependence past = {Reach::Past, Reach::Same};
 constexpr Dependence allTime = {Reach::All, Reach::Same};
+constexpr Dependence group = {Reach::Same, Reach::Group};
 constexpr Dependence all = {Reach::All, Reach::All};
 constexpr Dependence none = {Reach::None, Reach::None};
 } // namespace
@@ -237,3 +238,16 @@ Dependence FusedRouteOp::getDependence(unsigned operand, unsigned result) {
     return all;
   return (*this)->getOperand(operand) == getBias() ? onWeight(getBias()) : same;
 }
+
+//===----------------------------------------------------------------------===//
+// Groups of sequences
+//===----------------------------------------------------------------------===//
+
+// A mixed row belongs to one position and to all sequences of its group, and so does a choice among them.
+Dependence GroupSoftmaxOp::getDependence(unsigned, unsigned) { return group; }
+Dependence GroupSoftmaxGradOp::getDependence(unsigned, unsigned) { return group; }
+Dependence MixOp::getDependence(unsigned, unsigned) { return group; }
+Dependence UnmixOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? same : group; }
+Dependence MixGradWeightsOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? same : group; }
+Dependence ChooseTokensOp::getDependence(unsigned, unsigned) { return group; }
+Dependence EvenOffsetsOp::getDependence(unsigned, unsigned) { return none; }

@@ -137,16 +137,13 @@ LogicalResult GatherRowsOp::verify() {
       failed(expectShape(*this, "y", y, {shapeOf(rows)[0], lastExtent(x)}, getRows())) ||
       failed(expectElement(*this, "y", y, elementOf(x))))
     return failure();
-  int64_t assignments = elementsOf(getPosition().getType());
-  if (assignments != shapeOf(rows)[0]) // gather_rows.C2
-    return emitOpError("expects `position` with one entry for each of ")
-           << shapeOf(rows)[0] << " rows, got " << assignments;
-  return success();
+  Type position = getPosition().getType(); // gather_rows.C2
+  return expectShape(*this, "position", position, withLast(leadingExtents(x), lastExtent(position)), getX());
 }
 
 LogicalResult GatherRowsGradOp::verify() {
   Type dy = getDy().getType(), dx = getDx().getType(), position = getPosition().getType();
-  if (failed(expectShape(*this, "dy", dy, {elementsOf(position), lastExtent(dx)}, getPosition())) ||
+  if (failed(expectRank(*this, "dy", dy, 2)) ||
       failed(expectElement(*this, "dx", dx, elementOf(dy)))) // gather_rows_grad.C1
     return failure();
   return expectShape(*this, "dx", dx, withLast(leadingExtents(position), lastExtent(dy)), // gather_rows_grad.C1
@@ -165,7 +162,6 @@ static LogicalResult expectCombination(Operation *op, StringRef sum, Value y, Va
     return op->emitOpError("expects `position` with a last dimension of top_k, got ") << position.getType();
   if (failed(expectShape(op, "weights", weights.getType(), shape, position)) ||
       failed(expectElement(op, "weights", weights.getType(), fullType(rows))) ||
-      failed(expectShape(op, "x", rows, {elementsOf(position.getType()), lastExtent(rows)}, position)) ||
       failed(expectShape(op, sum, tokens, withLast(shape.drop_back(), lastExtent(rows)), position)))
     return failure();
   return expectElement(op, sum, tokens, elementOf(rows));

@@ -130,7 +130,7 @@ def Moire_GatherRowsOp : Moire_TensorOp<"gather_rows", [Differentiable]> {
   let description = [{
     `y[r, :] = x[rows[r], :]`, leading extents of x flattened. `position` is there for the reverse.
     - (C1) `shape(y) = [dim(rows, 0), dim(x, -1)]`, element type of x
-    - (C2) position has one entry per row
+    - (C2) position has the leading extents of x, and then the rows that a token may have
 
     Example:
     ```mlir
@@ -148,8 +148,7 @@ def Moire_GatherRowsGradOp : Moire_TensorOp<"gather_rows_grad", []> {
   let summary = "Reverse of the gather";
   let description = [{
     `dx[t, :] = sum_j dy[position[t, j], :]`, j ascending; positions of -1 are left out.
-    - (C1) `dim(dx, -1) = dim(dy, -1)`, leading extents of dx and position agree but for top_k; dy has a row per
-      assignment
+    - (C1) dy is `[rows, width]`, leading extents of dx and position agree, `dim(dx, -1) = width`, one element type
 
     Example:
     ```mlir
@@ -166,8 +165,8 @@ def Moire_CombineOp : Moire_TensorOp<"combine", [Differentiable]> {
   let summary = "Weighted sum of a token's expert outputs";
   let description = [{
     `y[t, :] = sum_j weights[t, j] x[position[t, j], :]`; positions of -1 are left out.
-    - (C1) shapes of weights and position agree; x has a row per assignment; `shape(y) = shape(position)[:-1] ++
-      [dim(x, -1)]`, element type of x
+    - (C1) shapes of weights and position agree; x is `[rows, width]`; `shape(y) = shape(position)[:-1] ++ [width]`,
+      element type of x
 
     Example:
     ```mlir

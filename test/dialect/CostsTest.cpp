@@ -114,3 +114,13 @@ TEST(Costs, ScoresOfOneExpertEachCostTheirFunction) {
         : (tensor<6x8xf32>, tensor<8xf32>) -> (tensor<6x8xf32>, tensor<6x2xf32>, tensor<6x2xi32>))");
   EXPECT_EQ(sigmoid.last<RouteOp>().getCost().flops, (3 + 2 + 1 + 1) * 48 + 3 * 12);
 }
+
+TEST(Costs, MixturesCountEachExpertAndMember) {
+  // 4 sequences in pairs, 3 positions, 5 experts, width 8: every token is read for each expert.
+  Parsed parsed("%w: tensor<4x3x5xf32>, %x: tensor<4x3x8xf32>",
+                "%m = moire.mix %w, %x group 2 : (tensor<4x3x5xf32>, tensor<4x3x8xf32>) -> tensor<30x8xf32>");
+  Cost cost = parsed.last<MixOp>().getCost();
+  EXPECT_EQ(cost.flops, 2 * 12 * 5 * 8);
+  EXPECT_EQ(cost.bytesRead, 4 * (12 * 5 + 12 * 8));
+  EXPECT_EQ(cost.bytesWritten, 4 * 30 * 8);
+}

@@ -167,3 +167,18 @@ TEST(Positions, LoadsOfSequencesStayInTheirBatch) {
   Parsed parsed("%c: tensor<2x6x2xi32>", "%y = moire.choice_load %c : (tensor<2x6x2xi32>) -> tensor<2x8xf32>");
   EXPECT_EQ(reach(parsed.last<ChoiceLoadOp>(), 0), allTime);
 }
+
+TEST(Positions, MixturesStayInTheirGroupAndTheirPosition) {
+  Parsed parsed("%x: tensor<4x6x8xf32>, %l: tensor<4x6x5xf32>", R"(
+    %w = moire.group_softmax %l group 2 : (tensor<4x6x5xf32>) -> tensor<4x6x5xf32>
+    %m = moire.mix %w, %x group 2 : (tensor<4x6x5xf32>, tensor<4x6x8xf32>) -> tensor<60x8xf32>
+    %u = moire.unmix %w, %m group 2 : (tensor<4x6x5xf32>, tensor<60x8xf32>) -> tensor<4x6x8xf32>
+    %o, %r, %p = moire.choose_tokens %l group 2 count 1
+        : (tensor<4x6x5xf32>) -> (tensor<6xi32>, tensor<60xi32>, tensor<4x6x5xi32>))");
+  const std::pair<Reach, Reach> group{Reach::Same, Reach::Group};
+  EXPECT_EQ(reach(parsed.last<GroupSoftmaxOp>(), 0), group);
+  EXPECT_EQ(reach(parsed.last<MixOp>(), 1), group);
+  EXPECT_EQ(reach(parsed.last<UnmixOp>(), 0), same) << "a token's own weights";
+  EXPECT_EQ(reach(parsed.last<UnmixOp>(), 1), group);
+  EXPECT_EQ(reach(parsed.last<ChooseTokensOp>(), 0, 2), group);
+}

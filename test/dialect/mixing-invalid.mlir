@@ -156,9 +156,10 @@ func.func @f(%x: tensor<6x8xf32>, %w: tensor<3x8x4xbf16>, %o: tensor<4xi32>) {
 // -----
 
 // grouped_linear.C5
-func.func @f(%x: tensor<6x8xf32>, %w: tensor<3x8x4xf32>, %o: tensor<4xi32>, %r: tensor<12xi32>, %p: tensor<6x1xi32>) {
-  // expected-error @+1 {{expects `position` with one entry for each of 12 rows, got 6}}
-  %y = moire.grouped_linear %x, %w, %o rows %r position %p : (tensor<6x8xf32>, tensor<3x8x4xf32>, tensor<4xi32>, tensor<12xi32>, tensor<6x1xi32>) -> tensor<12x4xf32>
+// expected-note @+1 {{measured against this value of type 'tensor<6x8xf32>'}}
+func.func @f(%x: tensor<6x8xf32>, %w: tensor<3x8x4xf32>, %o: tensor<4xi32>, %r: tensor<12xi32>, %p: tensor<4x3xi32>) {
+  // expected-error @+1 {{expects `position` of shape [6, 3], got [4, 3]}}
+  %y = moire.grouped_linear %x, %w, %o rows %r position %p : (tensor<6x8xf32>, tensor<3x8x4xf32>, tensor<4xi32>, tensor<12xi32>, tensor<4x3xi32>) -> tensor<12x4xf32>
   return
 }
 

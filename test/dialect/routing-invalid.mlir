@@ -84,9 +84,10 @@ func.func @f(%x: tensor<6x8xf32>, %r: tensor<12xi32>, %p: tensor<6x2xi32>) {
 // -----
 
 // gather_rows.C2
-func.func @f(%x: tensor<6x8xf32>, %r: tensor<12xi32>, %p: tensor<6x1xi32>) {
-  // expected-error @+1 {{expects `position` with one entry for each of 12 rows, got 6}}
-  %y = moire.gather_rows %x, %r, %p : (tensor<6x8xf32>, tensor<12xi32>, tensor<6x1xi32>) -> tensor<12x8xf32>
+// expected-note @+1 {{measured against this value of type 'tensor<6x8xf32>'}}
+func.func @f(%x: tensor<6x8xf32>, %r: tensor<12xi32>, %p: tensor<4x3xi32>) {
+  // expected-error @+1 {{expects `position` of shape [6, 3], got [4, 3]}}
+  %y = moire.gather_rows %x, %r, %p : (tensor<6x8xf32>, tensor<12xi32>, tensor<4x3xi32>) -> tensor<12x8xf32>
   return
 }
 

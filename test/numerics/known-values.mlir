@@ -138,3 +138,36 @@ func.func @states(%u: tensor<1x2x2xf64>, %dt: tensor<1x2x2xf64> {moire.mean = 0.
   %l = moire.reduce_leading %f : tensor<1x2x2xf64> to tensor<f64>
   return %l : tensor<f64>
 }
+
+// A mixture of tokens: two sequences of one position, width 2, the controller is the identity, expert e multiplies by
+// e + 1. At temperature 1/2 the mixture is closer to one token for each expert.
+// CHECK: @mixture_of_tokens result 0 tensor<2x1x2xf64>: 0.731058{{[0-9]*}} 0.119202{{[0-9]*}} 0.268941{{[0-9]*}} 0.880797
+// CHECK: @mixture_of_tokens result 1 tensor<2x2xf64>: 0.731058{{[0-9]*}} 0.537882{{[0-9]*}} 0.119202{{[0-9]*}} 1.761594
+// CHECK: @mixture_of_tokens result 2 tensor<2x1x2xf64>: 0.562865{{[0-9]*}} 0.813198{{[0-9]*}} 0.406599{{[0-9]*}} 3.24787
+func.func @mixture_of_tokens(%x: tensor<2x1x2xf64> {moire.values = array<f64: 1.0, 0.0, 0.0, 2.0>}, %experts: tensor<2x2x2xf64> {moire.values = array<f64: 1.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 2.0>}) -> (tensor<2x1x2xf64>, tensor<2x2xf64>, tensor<2x1x2xf64>) {
+  %w = moire.group_softmax %x group 2 : (tensor<2x1x2xf64>) -> tensor<2x1x2xf64>
+  %m = moire.mix %w, %x group 2 : (tensor<2x1x2xf64>, tensor<2x1x2xf64>) -> tensor<2x2xf64>
+  %o = moire.even_offsets rows 1 : tensor<3xi32>
+  %y = moire.grouped_linear %m, %experts, %o : (tensor<2x2xf64>, tensor<2x2x2xf64>, tensor<3xi32>) -> tensor<2x2xf64>
+  %u = moire.unmix %w, %y group 2 : (tensor<2x1x2xf64>, tensor<2x2xf64>) -> tensor<2x1x2xf64>
+  return %w, %m, %u : tensor<2x1x2xf64>, tensor<2x2xf64>, tensor<2x1x2xf64>
+}
+// CHECK: @colder result 0 tensor<2x1x2xf64>: 0.77645{{[0-9]*}} 0.280637{{[0-9]*}} 0.140318{{[0-9]*}} 3.885823
+func.func @colder(%x: tensor<2x1x2xf64> {moire.values = array<f64: 1.0, 0.0, 0.0, 2.0>}, %experts: tensor<2x2x2xf64> {moire.values = array<f64: 1.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 2.0>}) -> tensor<2x1x2xf64> {
+  %l = moire.scale %x by 2.0 : tensor<2x1x2xf64>
+  %w = moire.group_softmax %l group 2 : (tensor<2x1x2xf64>) -> tensor<2x1x2xf64>
+  %m = moire.mix %w, %x group 2 : (tensor<2x1x2xf64>, tensor<2x1x2xf64>) -> tensor<2x2xf64>
+  %o = moire.even_offsets rows 1 : tensor<3xi32>
+  %y = moire.grouped_linear %m, %experts, %o : (tensor<2x2xf64>, tensor<2x2x2xf64>, tensor<3xi32>) -> tensor<2x2xf64>
+  %u = moire.unmix %w, %y group 2 : (tensor<2x1x2xf64>, tensor<2x2xf64>) -> tensor<2x1x2xf64>
+  return %u : tensor<2x1x2xf64>
+}
+
+// Experts choose: of two sequences each of two experts takes the one it scores highest, ties to the first.
+// CHECK: @experts_choose result 0 tensor<3xi32>: 0 2 4
+// CHECK: @experts_choose result 1 tensor<4xi32>: 2 1 0 1
+// CHECK: @experts_choose result 2 tensor<2x2x2xi32>: -1 2 1 3 0 -1 -1 -1
+func.func @experts_choose(%s: tensor<2x2x2xf64> {moire.values = array<f64: 0.1, 0.9, 0.5, 0.5, 0.2, 0.8, 0.5, 0.5>}) -> (tensor<3xi32>, tensor<4xi32>, tensor<2x2x2xi32>) {
+  %o, %r, %p = moire.choose_tokens %s group 2 count 1 : (tensor<2x2x2xf64>) -> (tensor<3xi32>, tensor<4xi32>, tensor<2x2x2xi32>)
+  return %o, %r, %p : tensor<3xi32>, tensor<4xi32>, tensor<2x2x2xi32>
+}

@@ -149,6 +149,10 @@ LogicalResult FunctionBufferizer::emitOp(Operation *op) {
         b->setPlace(table.getSin(), constants.place(table.getLoc(), sines, to));
         return success();
       })
+      .Case([&](EvenOffsetsOp offsets) {
+        b->setPlace(offsets.getOffsets(), constants.place(offsets.getLoc(), evenOffsets(offsets), to));
+        return success();
+      })
       .Default([](Operation *other) {
         return other->emitOpError("has no form on buffers; `moire-fuse-rowwise` has to come first");
       });

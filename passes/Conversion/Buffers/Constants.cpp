@@ -3,7 +3,7 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Rotary tables, and the pool that keeps equal tables once.
+// Rotary tables, offsets of equal groups, and the pool that keeps equal tables once.
 //===----------------------------------------------------------------------===//
 #include "passes/Conversion/Buffers/Constants.h"
 #include <cmath>
@@ -29,6 +29,14 @@ std::pair<DenseElementsAttr, DenseElementsAttr> moire::rotaryTables(RotaryTableO
     return DenseElementsAttr::get(type, ArrayRef<float>(narrow));
   };
   return {rounded(cosines), rounded(sines)};
+}
+
+DenseElementsAttr moire::evenOffsets(EvenOffsetsOp op) {
+  RankedTensorType type = op.getOffsets().getType();
+  SmallVector<int32_t> offsets;
+  for (int64_t e = 0; e < type.getNumElements(); ++e)
+    offsets.push_back(static_cast<int32_t>(e * op.getRows()));
+  return DenseElementsAttr::get(type, ArrayRef<int32_t>(offsets));
 }
 
 Place ConstantPool::place(Location loc, DenseElementsAttr value, func::FuncOp function) {

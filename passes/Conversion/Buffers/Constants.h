@@ -19,6 +19,9 @@ namespace moire {
 /// `cos(t / base^(2i/dim))` and the sines of the same angles, computed in double and rounded once.
 std::pair<mlir::DenseElementsAttr, mlir::DenseElementsAttr> rotaryTables(RotaryTableOp op);
 
+/// `e * rows` for every entry.
+mlir::DenseElementsAttr evenOffsets(EvenOffsetsOp op);
+
 /// The constants of a module: equal values share one `memref.global`.
 class ConstantPool {
 public:

@@ -30,6 +30,7 @@ std::optional<llvm::LogicalResult> emitProduct(mlir::Operation *op, BufferBuilde
 std::optional<llvm::LogicalResult> emitMixing(mlir::Operation *op, BufferBuilder &builder);
 std::optional<llvm::LogicalResult> emitSsd(mlir::Operation *op, BufferBuilder &builder);
 std::optional<llvm::LogicalResult> emitRouting(mlir::Operation *op, BufferBuilder &builder);
+std::optional<llvm::LogicalResult> emitGroups(mlir::Operation *op, BufferBuilder &builder);
 
 } // namespace moire
 

@@ -231,7 +231,7 @@ std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b)
 }
 
 std::optional<LogicalResult> moire::emitKernelOp(Operation *op, BufferBuilder &builder) {
-  for (auto emit : {emitProduct, emitMixing, emitSsd, emitRouting})
+  for (auto emit : {emitProduct, emitMixing, emitSsd, emitRouting, emitGroups})
     if (std::optional<LogicalResult> done = emit(op, builder))
       return done;
   return std::nullopt;
@@ -247,7 +247,7 @@ bool moire::canWriteTo(OpResult result, const Place &place) {
     return place.hasDenseRows(cast<ShapedType>(yield.getValues()[number].getType()).getRank());
   }
   // Kernels that take a row stride for this result.
-  if (isa<LinearOp, LinearGradWeightOp, GroupedLinearOp, GatherRowsOp, GatherRowsGradOp, CombineOp>(op))
+  if (isa<LinearOp, LinearGradWeightOp, GroupedLinearOp, GatherRowsOp, GatherRowsGradOp, CombineOp, MixOp, UnmixOp>(op))
     return place.rowStride(1).has_value();
   if (isa<CausalAttentionOp, CachedAttentionOp, CombineGradOp>(op) && number == 0)
     return place.rowStride(isa<CombineGradOp>(op) ? 1 : headRowRank).has_value();
@@ -258,5 +258,5 @@ bool moire::canWriteTo(OpResult result, const Place &place) {
   if (isa<SelectiveScanGradOp>(op) && (number == 0 || number == 3 || number == 4)) // du, dB, dC
     return place.rowStride(1).has_value();
   // The others write densely; constants and views are not computed into anything.
-  return place.isDense() && !isa<RotaryTableOp, arith::ConstantOp>(op) && !isView(op);
+  return place.isDense() && !isa<RotaryTableOp, EvenOffsetsOp, arith::ConstantOp>(op) && !isView(op);
 }

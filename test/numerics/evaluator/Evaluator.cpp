@@ -113,7 +113,7 @@ LogicalResult evaluateOp(Operation *op, Frame &frame) {
   if (auto rowwise = dyn_cast<RowwiseOp>(op))
     return evaluateRowwise(rowwise, frame);
   bool known = evaluatePointwise(op, frame) || evaluateRow(op, frame) || evaluateLoss(op, frame) ||
-               evaluateMixing(op, frame) || evaluateRouting(op, frame);
+               evaluateMixing(op, frame) || evaluateRouting(op, frame) || evaluateGroups(op, frame);
   if (!known)
     return op->emitError("the evaluator does not know `") << op->getName() << "`";
   for (Value result : op->getResults()) {

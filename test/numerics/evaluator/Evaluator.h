@@ -24,6 +24,7 @@ bool evaluateRow(mlir::Operation *op, Frame &frame);
 bool evaluateLoss(mlir::Operation *op, Frame &frame);
 bool evaluateMixing(mlir::Operation *op, Frame &frame);
 bool evaluateRouting(mlir::Operation *op, Frame &frame);
+bool evaluateGroups(mlir::Operation *op, Frame &frame);
 
 } // namespace moire::evaluator
 
