@@ -7,12 +7,22 @@
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
 #include "dialect/IR/Verify.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace moire;
 
+std::optional<int64_t> RouterOp::getTokensPerGroup() {
+  double capacity = getCapacity() ? getCapacity()->convertToDouble() : 1;
+  double tokens = capacity * static_cast<double>(getGroup() * getTopK()) / static_cast<double>(getExperts());
+  double whole = std::round(tokens);
+  if (!(whole >= 1 && whole <= static_cast<double>(getGroup()) && std::abs(tokens - whole) < 1e-9 * whole))
+    return std::nullopt;
+  return static_cast<int64_t>(whole);
+}
+
 std::optional<int64_t> RouterOp::getRowLimit() {
-  if (!getCapacity())
+  if (!getCapacity() || getChoice() == Choice::Expert)
     return std::nullopt;
   RoutingType routing = getRouting().getType();
   double assignments = static_cast<double>(routing.getBatch() * routing.getTime() * getTopK());
@@ -65,6 +75,33 @@ static LogicalResult expectChoiceArguments(RouterOp op) {
   return success();
 }
 
+/// What groups of sequences ask for, and what only they have.
+static LogicalResult expectGrouping(RouterOp op) {
+  bool expert = op.getChoice() == Choice::Expert, mixture = op.getChoice() == Choice::Mixture;
+  int64_t group = op.getGroup(), batch = op.getRouting().getType().getBatch();
+  if (group < 1 || batch % group != 0 || (group > 1) != (expert || mixture)) // router.C9
+    return op.emitOpError("expects `group` to divide the batch of ")
+           << batch << ", of 2 or more with the choices expert and mixture and of 1 with others, got " << group;
+  if (expert && !op.getTokensPerGroup()) // router.C10
+    return op.emitOpError("expects experts to take a whole number of the ")
+           << group << " tokens of a group, 1 or more: capacity * group * top_k / experts";
+  double temperature = op.getTemperature().convertToDouble();
+  if (!(temperature > 0)) // router.C11
+    return op.emitOpError("expects `temperature` above 0, got ") << temperature;
+  if (!mixture && (temperature != 1 || op.getLearnedTemperature() || op.getEmit() != Emit::Same)) // router.C11
+    return op.emitOpError("expects a temperature and `emit` with the choice mixture only");
+  if (!expert && !mixture && op.getChoice() != Choice::Dense)
+    return success();
+  if (op.getGate() != Gate::SoftmaxTopK || op.getRenormalize() || (!expert && op.getCapacity())) // router.C12
+    return op.emitOpError("expects the gate softmax_topk and no `renormalize`, and a capacity with the choice expert "
+                          "only, with the choice ")
+           << stringifyChoice(op.getChoice());
+  if (mixture && (!op.getZ().isZero() || !op.getMutualInformation().isZero())) // router.C12
+    return op.emitOpError("expects no z and no mutual_information with the choice mixture, whose logits are weighed "
+                          "over the group");
+  return success();
+}
+
 LogicalResult RouterOp::verify() {
   RoutingType routing = getRouting().getType();
   if (failed(expectExtents(*this, routing, getX()))) // router.C1
@@ -86,7 +123,7 @@ LogicalResult RouterOp::verify() {
   if (best < 1 || best > groups || (groups > 1 && best * (experts / groups) < topK)) // router.C5
     return emitOpError("expects `top_groups` from 1 to the ")
            << groups << " groups, holding at least " << topK << " experts, got " << best;
-  if (failed(expectChoiceArguments(*this))) // router.C6, C7
+  if (failed(expectChoiceArguments(*this)) || failed(expectGrouping(*this))) // router.C6, C7
     return failure();
   if (std::optional<int64_t> limit = getRowLimit(); limit && *limit < 1) // router.C8
     return emitOpError("expects a capacity of at least one row per expert, got ")

@@ -217,6 +217,13 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
     `floor(capacity * tokens * top_k / experts)`: the largest gates stay. `hash`: experts by the token's id, all gates
     `1 / top_k`, no parameters. `balanced`: the scores of `token`, the experts by position.
 
+    The tokens at one position of `group` consecutive sequences form a group. `expert`: scores as of `token`; each
+    expert takes the `capacity * group * top_k / experts` tokens of a group with its largest scores, which weigh what
+    comes back. `mixture` (arXiv 2310.15961): each expert gets one mixed token of each group, weighed by the softmax
+    over the group of `logits / temperature`; what comes back is weighed as `emit` says: the same weights, those of a
+    controller `emit.weight` of its own, or the softmax of the same logits over experts. A learned temperature is
+    `exp(t - 1)`, t at first 1. `dense`: every expert sees every token, weighed by the softmax of the logits.
+
     Losses, each a coefficient times: `balance`: `choices * sum_e mean_t(p_te) * count_e/tokens`; `sequence_balance`:
     `choices / top_k` times the same for each sequence by itself, averaged; `z`: `mean_t logsumexp(logits_t)^2`;
     `mutual_information`: `sum_e m_e log m_e - mean_t sum_e p_te log p_te`, `m = mean_t p_t`. `p` are the scores over
@@ -230,6 +237,11 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
     - (C7) no bias_rate, groups, nulls, balance or sequence_balance but with the choice token; with hash no z and no
       mutual_information
     - (C8) the capacity makes room for a row of each expert
+    - (C9) group divides the batch; with expert and mixture it is 2 or more, else 1
+    - (C10) `capacity * group * top_k / experts` is a whole number from 1 to group with the choice expert
+    - (C11) temperature is above 0; it, learned_temperature and emit go with the choice mixture alone
+    - (C12) expert, mixture and dense have the gate softmax_topk without renormalize; mixture and dense no capacity;
+      mixture no z and no mutual_information
 
     Example:
     ```mlir
@@ -243,19 +255,26 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
                         DefaultValuedAttr<F64Attr, "1.0">:$scale, DefaultValuedAttr<F64Attr, "0.0">:$bias_rate,
                         DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
                         DefaultValuedAttr<I64Attr, "0">:$nulls, OptionalAttr<F64Attr>:$capacity,
+                        DefaultValuedAttr<I64Attr, "1">:$group, DefaultValuedAttr<F64Attr, "1.0">:$temperature,
+                        UnitAttr:$learned_temperature, DefaultValuedAttr<Moire_EmitAttr, "Emit::Same">:$emit,
                         DefaultValuedAttr<F64Attr, "0.0">:$balance,
                         DefaultValuedAttr<F64Attr, "0.0">:$sequence_balance, DefaultValuedAttr<F64Attr, "0.0">:$z,
                         DefaultValuedAttr<F64Attr, "0.0">:$mutual_information, UnitAttr:$nested), blockArguments);
   let results = (outs Moire_Routing:$routing);
   let assemblyFormat = [{
-    `` $choice $x (`tokens` $tokens^)? `gate` `` $gate `path` $path attr-dict `:` functional-type(operands, results)
+    `` $choice $x (`tokens` $tokens^)? `gate` `` $gate (`emit` `` $emit^)? `path` $path attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Choices of a token: experts, and null ones.
     int64_t getChoices() { return getExperts() + getNulls(); }
-    /// Rows that an expert takes in training, by the capacity; none when it takes all.
+    /// Rows that an expert takes in training, by the capacity; none when it takes all, or chooses itself.
     std::optional<int64_t> getRowLimit();
+    /// Tokens of a group that an expert takes when experts choose; none when that is no whole number from 1 to group.
+    std::optional<int64_t> getTokensPerGroup();
+    /// Whether tokens of several sequences meet, so that there is no decoding of one sequence.
+    bool mixesSequences() { return getGroup() > 1; }
   }];
 }
 

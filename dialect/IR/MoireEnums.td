@@ -41,11 +41,20 @@ def Moire_Gate : Moire_Enum<"Gate", "scores of a router", [
   I32EnumAttrCase<"SigmoidTopK", 2, "sigmoid_topk">, I32EnumAttrCase<"SqrtSoftplusTopK", 3, "sqrt_softplus_topk">]>;
 def Moire_GateAttr : Moire_EnumAttr<Moire_Gate, "gate">;
 
-/// Who chooses: tokens by their scores, a hash of the token's id, or the position, so that loads are equal.
+/// Who chooses: tokens by their scores, a hash of the token's id, the position, so that loads are equal, or experts
+/// among the tokens of a group; or nobody, where experts see mixtures of a group, or every token.
 def Moire_Choice : Moire_Enum<"Choice", "ways to choose experts", [
   I32EnumAttrCase<"Token", 0, "token">, I32EnumAttrCase<"Hash", 1, "hash">,
-  I32EnumAttrCase<"Balanced", 2, "balanced">]>;
+  I32EnumAttrCase<"Balanced", 2, "balanced">, I32EnumAttrCase<"Expert", 3, "expert">,
+  I32EnumAttrCase<"Mixture", 4, "mixture">, I32EnumAttrCase<"Dense", 5, "dense">]>;
 def Moire_ChoiceAttr : Moire_EnumAttr<Moire_Choice, "choice">;
+
+/// What tokens weigh the outputs of a mixture with: the weights that mixed them, those of a controller of its own, or a
+/// softmax over experts.
+def Moire_Emit : Moire_Enum<"Emit", "weights of the outputs of a mixture", [
+  I32EnumAttrCase<"Same", 0, "same">, I32EnumAttrCase<"Separate", 1, "separate">,
+  I32EnumAttrCase<"SoftmaxExperts", 2, "softmax_experts">]>;
+def Moire_EmitAttr : Moire_EnumAttr<Moire_Emit, "emit">;
 
 def Moire_Padding : Moire_Enum<"Padding", "what a convolution reads before its input begins", [
   I32EnumAttrCase<"Causal", 0, "causal">, I32EnumAttrCase<"Valid", 1, "valid">]>;

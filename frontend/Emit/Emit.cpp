@@ -215,6 +215,8 @@ private:
     auto factor = [&](StringRef name) { return FloatAttr::get(builder.getF64Type(), real(layer, name)); };
     auto unit = [&](bool set) { return set ? builder.getUnitAttr() : UnitAttr(); };
     const sema::Constant &capacity = *argumentOf(layer, "capacity").constant;
+    const sema::Constant &temperature = *argumentOf(layer, "temperature").constant;
+    bool learned = temperature.kind == sema::Constant::Kind::Word;
     const std::optional<sema::Constant> &gate = argumentOf(layer, "gate").constant;
     Gate scores = gate ? *symbolizeGate(gate->text) : Gate::SoftmaxTopK; // of no importance without scores
     Type type = RoutingType::get(&context(), model.train.batch, model.train.context, count(layer, "experts"));
@@ -223,8 +225,9 @@ private:
         GateAttr::get(&context(), scores), number("experts"), number("top_k"), unit(flag(layer, "renormalize")),
         factor("scale"), factor("bias_rate"), number("groups"), number("top_groups"), number("null"),
         capacity.kind == sema::Constant::Kind::None ? FloatAttr() : builder.getF64FloatAttr(capacity.asReal()),
-        factor("balance"), factor("sequence_balance"), factor("z"), factor("mutual_information"), unit(nested),
-        builder.getStringAttr(path), paths);
+        number("group"), builder.getF64FloatAttr(learned ? 1.0 : temperature.asReal()), unit(learned),
+        EmitAttr::get(&context(), *symbolizeEmit(word(layer, "emit"))), factor("balance"), factor("sequence_balance"),
+        factor("z"), factor("mutual_information"), unit(nested), builder.getStringAttr(path), paths);
   }
 
   Value emitExperts(const Layer &layer, Value x, Value routing, Type type, Location loc, StringRef path,

@@ -66,7 +66,7 @@ static Arguments sizesOfRouter() {
 }
 
 static Arguments choosing() {
-  return {word("choice", {"token", "hash", "balanced"}, "by scores, by the token's id, or by position"),
+  return {word("choice", {"token", "hash", "balanced", "expert", "mixture", "dense"}, "who meets whom, see below"),
           derivedWord("gate", {"softmax_topk", "topk_softmax", "sigmoid_topk", "sqrt_softplus_topk"},
                       "what scores are, before or after the choice: `softmax_topk`"),
           flag("renormalize", false, "whether the chosen gates are made to sum to 1"),
@@ -76,6 +76,9 @@ static Arguments choosing() {
           count("groups", 1, "groups of neighbouring experts"),
           count("top_groups", 1, "groups that a token may choose from"),
           none("capacity", Kind::OptionalReal, "rows that an expert takes in training, over its even share"),
+          count("group", 1, "sequences whose tokens at one position meet, with `choice = expert` or `mixture`"),
+          {"temperature", Kind::RealOrWord, Default::Value, Constant::ofReal(1.0), {"learned"}, "what a mixture divides its logits by"},
+          word("emit", {"same", "separate", "softmax_experts"}, "what weighs the outputs of a mixture"),
           {"null", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "further choices that have no expert"}};
 }
 
@@ -223,13 +226,14 @@ static std::string head(const Builtin &builtin) {
   return text;
 }
 
+static std::string wantedOf(const ArgumentInfo &info);
+
 void printBuiltins(raw_ostream &os) {
   for (ArrayRef<Builtin> table : {builtins(), trainBuiltins()})
     for (const Builtin &builtin : table) {
       os << "- `" << builtin.name << '(' << head(builtin) << ")`: " << builtin.doc << '\n';
       for (const ArgumentInfo &info : builtin.arguments) {
-        std::string kind = info.words.empty() ? describe(info.kind).str() : listNames(info.words, "or");
-        os << "  - `" << info.name << "`: " << kind << "; " << info.doc << '\n';
+        os << "  - `" << info.name << "`: " << wantedOf(info) << "; " << info.doc << '\n';
       }
     }
   for (const Function &function : functions())
@@ -274,6 +278,8 @@ StringRef describe(Kind kind) {
     return "a share of at least 0 and below 1, such as `10%`";
   case Kind::OptionalReal:
     return "a number above 0, or `none`";
+  case Kind::RealOrWord:
+    return "a number above 0, or a word";
   case Kind::Bool:
     return "`true` or `false`";
   case Kind::Word:
@@ -288,6 +294,13 @@ StringRef describe(Kind kind) {
     return "a count of steps, or a share of them such as `1%`";
   }
   llvm_unreachable("not a kind");
+}
+
+/// What an argument takes, with its words where it takes both.
+static std::string wantedOf(const ArgumentInfo &info) {
+  if (info.kind == Kind::RealOrWord)
+    return "a number above 0, or " + listNames(info.words, "or");
+  return info.words.empty() ? describe(info.kind).str() : listNames(info.words, "or");
 }
 
 static bool isShare(double value) { return value >= 0 && value < 1; }
@@ -316,6 +329,9 @@ std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMR
   case Kind::OptionalReal:
     fits = value.kind == C::None || (isNumber && number > 0);
     break;
+  case Kind::RealOrWord:
+    fits = (isNumber && number > 0) || (value.kind == C::Word && is_contained(info.words, value.text));
+    break;
   case Kind::Bool:
     fits = value.kind == C::Bool;
     break;
@@ -341,12 +357,12 @@ std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMR
     break;
   }
   if (!fits) {
-    std::string wanted = info.kind == Kind::Word ? listNames(info.words, "or") : describe(info.kind).str();
+    std::string wanted = wantedOf(info);
     (void)diagnostics.error(range, "`" + info.name + "` is " + wanted + ", not " + value.described());
     return std::nullopt;
   }
   bool wantsReal = info.kind == Kind::Positive || info.kind == Kind::NonNegative || info.kind == Kind::Fraction ||
-                   info.kind == Kind::OptionalReal;
+                   info.kind == Kind::OptionalReal || info.kind == Kind::RealOrWord;
   if (isCount && wantsReal)
     return Constant::ofReal(number);
   if (info.kind == Kind::Pair)

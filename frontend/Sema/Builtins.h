@@ -27,6 +27,7 @@ enum class ArgumentKind {
   NonNegative,  ///< a real of at least 0
   Fraction,     ///< a real in [0, 1)
   OptionalReal, ///< a real above 0, or `none`
+  RealOrWord,   ///< a real above 0, or one of a list of words
   Bool,
   Word,          ///< one of a list
   Pair,          ///< a tuple of two fractions
@@ -43,7 +44,7 @@ struct ArgumentInfo {
   ArgumentKind kind;
   enum class Default { Required, Value, Derived } defaults;
   Constant value;                     ///< when Default::Value
-  std::vector<llvm::StringRef> words; ///< when ArgumentKind::Word
+  std::vector<llvm::StringRef> words; ///< when ArgumentKind::Word or RealOrWord
   llvm::StringRef doc;
 };
 
@@ -68,6 +69,7 @@ struct Completion {
   llvm::StringRef name; ///< of the layer
   int64_t width;        ///< features of the input; 0 for tokens
   int64_t routed;       ///< experts of the routing that it is applied with, if it takes one
+  int64_t batch;        ///< sequences of a batch
   llvm::SMRange range;
   Diagnostics &diagnostics;
 

@@ -110,6 +110,10 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
         value.constant = info.value;
     } else {
       Value given = evaluate(*argument->value);
+      // A word that also names a layer here, as `expert` may: no argument takes either.
+      auto *name = dyn_cast<ast::Name>(argument->value.get());
+      if (given.kind == Value::Kind::Layer && name && is_contained(info.words, StringRef(name->text)))
+        given = Value::of(Constant::ofWord(name->text));
       if (given.kind == Value::Kind::Layer && wantsLayer) {
         value.layer = given.layer;
       } else if (given.kind == Value::Kind::Constant && info.kind != ArgumentKind::Layer) {
@@ -242,8 +246,8 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, Stream *routing, SMRa
         .note(layer.firstUse, "it was first applied here");
     return false;
   }
-  Completion completion{builtin.arguments, layer.arguments, builtin.name,
-                        input->width,      routing ? routing->experts : 0, layer.callee, diagnostics};
+  Completion completion{builtin.arguments,  layer.arguments, builtin.name, input->width, routing ? routing->experts : 0,
+                        model->train.batch, layer.callee,    diagnostics};
   if (builtin.complete && !builtin.complete(completion))
     return false;
   layer.inputWidth = input->width;

@@ -10,6 +10,9 @@
 #include "frontend/Sema/Resolved.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+#include <cmath>
 
 using namespace llvm;
 
@@ -115,12 +118,95 @@ int64_t expertHidden(const Layer &experts) {
 /// Whether an argument says more than its default, which means that there is none.
 static bool isSet(Completion &c, StringRef name) {
   const Constant &value = *c.at(name).constant;
-  if (name == "scale")
+  if (name == "scale" || (name == "temperature" && value.kind == Constant::Kind::Real))
     return value.asReal() != 1;
+  if (value.kind == Constant::Kind::Word)
+    return name != "emit" || value.text != "same";
   return value.kind == Constant::Kind::Bool    ? value.boolean
          : value.kind == Constant::Kind::None  ? false
          : value.kind == Constant::Kind::Count ? value.count != (name == "null" ? 0 : 1)
                                                : value.asReal() != 0;
+}
+
+/// Groups that would make the tokens of an expert a whole number, as a list for an error; empty when there are none.
+static std::string fittingGroups(int64_t batch, double share) {
+  std::vector<int64_t> sizes;
+  for (int64_t g = 2; g <= batch && sizes.size() < 4; ++g)
+    if (double tokens = share * double(g);
+        batch % g == 0 && tokens >= 1 && tokens <= double(g) && std::abs(tokens - std::round(tokens)) < 1e-9 * tokens)
+      sizes.push_back(g);
+  std::string text;
+  for (size_t i = 0; i < sizes.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == sizes.size() ? " or " : ", ") + std::to_string(sizes[i]);
+  return text;
+}
+
+/// Experts take a whole number of the tokens of each group.
+static bool takesWholeTokens(Completion &c) {
+  const Constant &capacity = *c.at("capacity").constant;
+  int64_t experts = c.count("experts"), topK = c.count("top_k"), group = c.count("group");
+  double share = (capacity.kind == Constant::Kind::None ? 1 : capacity.asReal()) * double(topK) / double(experts);
+  double tokens = share * double(group), whole = std::round(tokens);
+  if (whole >= 1 && whole <= double(group) && std::abs(tokens - whole) < 1e-9 * whole)
+    return true;
+  std::string text;
+  raw_string_ostream out(text);
+  out << "each expert would take " << format("%g", tokens) << " of the " << group
+      << " tokens of a group, capacity * group * top_k / experts, which is no whole number from 1 to " << group;
+  std::string fitting = fittingGroups(c.batch, share);
+  if (!fitting.empty())
+    out << "; groups of " << fitting << " would fit";
+  else
+    out << "; in a batch of " << c.batch << " no group fits: more sequences, or fewer experts, would";
+  return refuse(c, c.at("group"), text);
+}
+
+/// What choices over groups ask for, and what they have no use for.
+static bool settleGroup(Completion &c, StringRef choice) {
+  bool expert = choice == "expert", mixture = choice == "mixture";
+  ArgumentValue &group = c.at("group");
+  if (!expert && !mixture && isSet(c, "group"))
+    return refuse(c, group,
+                  "`group` has nothing to work on with `choice = " + choice +
+                      "`; it goes with `choice = expert` and `choice = mixture`");
+  for (StringRef name : {"temperature", "emit"})
+    if (!mixture && isSet(c, name))
+      return refuse(c, c.at(name),
+                    "`" + name + "` has nothing to work on with `choice = " + choice +
+                        "`; it goes with `choice = mixture`");
+  if (!expert && !mixture && choice != "dense")
+    return true;
+  if (c.at("gate").given && (mixture || c.at("gate").constant->text != "softmax_topk"))
+    return refuse(c, c.at("gate"),
+                  mixture ? "`choice = mixture` weighs tokens by a softmax over their group and has no `gate`"
+                          : "`choice = " + choice + "` scores by a softmax over experts; leave `gate` out");
+  SmallVector<StringRef> without = {"renormalize"};
+  if (!expert)
+    without.push_back("capacity");
+  if (mixture)
+    without.append({"z", "mutual_information"});
+  for (StringRef name : without)
+    if (isSet(c, name))
+      return refuse(c, c.at(name),
+                    "`" + name + "` has nothing to work on with `choice = " + choice +
+                        "`; it goes with `choice = token`");
+  if (!expert && c.at("top_k").given && c.count("top_k") != 1 && !c.at("expansion").given)
+    return refuse(c, c.at("top_k"),
+                  mixture ? "every expert sees a mixture of each group, no token has a `top_k`"
+                          : "every token goes to every expert, there is no `top_k`");
+  if (!expert && !mixture)
+    return true;
+  int64_t size = group.constant->count;
+  if (size < 2)
+    return refuse(c, group,
+                  "`choice = " + choice +
+                      "` needs `group = …`: of how many sequences, 2 or more, the tokens "
+                      "at one position meet");
+  if (c.batch % size != 0)
+    return refuse(c, group,
+                  "a batch of " + Twine(c.batch) + " sequences cannot be cut into groups of " + Twine(size) + "; " +
+                      nearbyDivisors(c.batch, size) + " would fit");
+  return !expert || takesWholeTokens(c);
 }
 
 /// Refuses what needs scores where experts are chosen without; settles the gate and the balance loss.
@@ -128,6 +214,8 @@ static bool settleChoice(Completion &c) {
   StringRef choice = c.at("choice").constant->text;
   ArgumentValue &gate = c.at("gate"), &balance = c.at("balance");
   bool byToken = choice == "token", hash = choice == "hash";
+  if (!settleGroup(c, choice))
+    return false;
   SmallVector<StringRef> without;
   if (!byToken)
     without = {"bias_rate", "groups", "top_groups", "null", "sequence_balance"};
@@ -142,7 +230,7 @@ static bool settleChoice(Completion &c) {
   if (!byToken && balance.given && balance.constant->asReal() != 0)
     return refuse(c, balance, "a balance loss cannot move the loads of `choice = " + choice +
                                   "`, which are what they are; leave `balance` out");
-  if (!gate.given && !hash)
+  if (!gate.given && !hash && choice != "mixture")
     gate.constant = Constant::ofWord("softmax_topk");
   if (!balance.given)
     balance.constant = Constant::ofReal(byToken ? 0.01 : 0.0);

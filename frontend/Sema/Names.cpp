@@ -99,9 +99,12 @@ void NameChecker::declare(const ast::Ident &name, Declared::Kind kind, bool must
         .note(before->range, "the " + describe(before->kind) + " is declared here");
     return;
   }
-  // `experts` is the name of a layer and of a count that models like to have: as a value it means the count.
+  // `experts` is the name of a layer and of a count that models like to have: as a value it means the count. So it is
+  // with `expert`, a way to choose and a layer that models like to bind.
   bool isCount = name.text == "experts" && kind != Declared::Kind::Stream;
-  if (name.text == "tokens" || (findBuiltin(name.text) && !isCount) || findFunction(name.text) || isWord(name.text)) {
+  bool isExpert = name.text == "expert" && kind != Declared::Kind::Stream;
+  if (name.text == "tokens" || (findBuiltin(name.text) && !isCount) || findFunction(name.text) ||
+      (isWord(name.text) && !isExpert)) {
     (void)diagnostics.error(name.range, "`" + name.text + "` is a word of the language, choose another name");
     return;
   }

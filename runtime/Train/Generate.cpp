@@ -50,6 +50,10 @@ Result<int64_t> generate(Model &model, const std::vector<int32_t> &prompt, int64
   const moire_package &package = *model.package();
   const moire_buffers &buffers = model.buffers();
   const auto length = static_cast<int64_t>(prompt.size());
+  if (package.decode_context == 0)
+    return Status::error(
+        "this model lets tokens of several sequences meet (a router with `group`), so it has no way to "
+        "read one sequence: it trains and evaluates, but does not generate");
   if (length > package.decode_context)
     return Status::error("the prompt has {} tokens, the model's context for generation {}", length,
                          package.decode_context);

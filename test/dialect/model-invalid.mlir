@@ -292,6 +292,69 @@ func.func @f(%x: tensor<2x3x8xf32>) {
 
 // -----
 
+// router.C9
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{expects `group` to divide the batch of 4, of 2 or more with the choices expert and mixture and of 1 with others, got 3}}
+  %r = moire.router mixture %x gate softmax_topk path "a" {group = 3 : i64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C9: a group where tokens choose
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{of 1 with others, got 2}}
+  %r = moire.router token %x gate softmax_topk path "a" {group = 2 : i64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C10
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{expects experts to take a whole number of the 2 tokens of a group, 1 or more}}
+  %r = moire.router expert %x gate softmax_topk path "a" {group = 2 : i64, capacity = 0.6 : f64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C11
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{expects `temperature` above 0, got 0}}
+  %r = moire.router mixture %x gate softmax_topk path "a" {group = 2 : i64, temperature = 0.0 : f64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C11: without a mixture
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{expects a temperature and `emit` with the choice mixture only}}
+  %r = moire.router dense %x gate softmax_topk path "a" {learned_temperature, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C12
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{expects the gate softmax_topk and no `renormalize`, and a capacity with the choice expert only, with the choice dense}}
+  %r = moire.router dense %x gate softmax_topk path "a" {capacity = 1.0 : f64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
+// router.C12: losses
+func.func @f(%x: tensor<4x3x8xf32>) {
+  // expected-error @+1 {{expects no z and no mutual_information with the choice mixture}}
+  %r = moire.router mixture %x gate softmax_topk path "a" {group = 2 : i64, z = 0.1 : f64, experts = 4 : i64, paths = ["a"], top_k = 2 : i64} : (tensor<4x3x8xf32>) -> !moire.routing<batch = 4, time = 3, experts = 4>
+  return
+}
+
+// -----
+
 // experts.C1
 // expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
 func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {

@@ -115,7 +115,7 @@ class Model:
                 value[...] = 1 + 0.1 * noise
             elif path.endswith("A_log"):
                 value[...] = np.log(1 + np.arange(value.shape[-1])) + 0.1 * noise
-            elif value.ndim == 1:
+            elif value.ndim <= 1:
                 value[...] = 0.1 * noise
             else:
                 value[...] = scale * noise if "embed" in path else noise / np.sqrt(value.shape[-2])

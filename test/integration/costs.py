@@ -28,13 +28,13 @@ def bill(body, head="head(vocab)", vocab=50257):
     return json.loads(run.stdout)["parameters"]
 
 
-def whole_bill(example, preset):
-    """All parameters of an example's preset."""
-    path = os.path.join(SOURCE, "examples", example, f"{example}.moire")
+def example(name, preset):
+    """The parameters of an example's preset."""
+    path = os.path.join(SOURCE, "examples", name, f"{name}.moire")
     run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), path, "--preset", preset, "--cost=json"],
                          capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)["parameters"]["total"]
+    return json.loads(run.stdout)["parameters"]
 
 
 def layers(width, depth, *branches):
@@ -139,6 +139,15 @@ def main():
   return rms_norm(x) |> head(vocab)""", vocab=32000)
     check("Mixtral 8x7B experts", mixtral, ("expert",), 45_097_156_608)
     check("  all", mixtral, mixtral["by_role"], 46_702_792_704)
+    # Mixture of Tokens, arXiv 2310.15961, and experts that choose, arXiv 2402.07871: the presets of the examples.
+    for preset, total, controllers in (("medium", 337_200_128, 524_288), ("base", 1_955_194_368, 9_437_184)):
+        parameters = example("mixture_of_tokens", preset)
+        check(f"Mixture of Tokens {preset}", parameters,
+              ("expert", "router", "attention", "ffn", "embedding", "head"), total)
+        check("  controllers", parameters, ("router",), controllers)
+    for preset, active, total in (("medium", 25_165_824, 1_082_130_432), ("base", 84_934_656, 3_652_190_208)):
+        parameters = example("expert_choice", preset)
+        check(f"expert choice {preset}", parameters, ("expert", "attention"), total, active)
     # Mamba-1 layers and the 130M model
     for width, count in ((256, 437_760), (512, 1_694_720), (768, 3_770_880)):
         check(f"Mamba layer {width}", bill(layers(width, 1, MAMBA)), ("ssm",), count)
@@ -153,7 +162,7 @@ def main():
     layer = bill(layers(768, 1, "mamba2"))
     check("Mamba-2 layer 768, without its norm", layer, ("ssm",), 3_764_552 - 1536)
     check("Mamba-2 layer 768, and the two norms around it", layer, ("ssm", "norm"), 3_764_552 + 2 * 768)
-    results.append(whole_bill("mamba2", "m130") == 128_989_632)
+    results.append(example("mamba2", "m130")["total"] == 128_989_632)
     print(f"{'ok  ' if results[-1] else 'FAIL'} mamba2-130m (published 128,989,632)")
     # Jamba's Mamba-1 at a width of 4096: norms of the low-rank step (256), of B and of C (16 each).
     jamba, plain = (bill(layers(4096, 1, f"mamba(inner_norm = {inner})")) for inner in ("true", "false"))
@@ -161,7 +170,7 @@ def main():
     print(f"{'ok  ' if results[-1] else 'FAIL'} Mamba with inner norms: {jamba['total'] - plain['total']} more")
     # MoE-Mamba with its layers side by side: what alternates, with one norm less a block.
     for preset, width, blocks, published in (("small", 512, 8, 542_212_096), ("big", 768, 16, 2_439_020_544)):
-        total = whole_bill("moe_mamba_parallel", preset)
+        total = example("moe_mamba_parallel", preset)["total"]
         outside = 2 * 50257 * width + (blocks + 1) * width
         results.append(total - outside == published)
         print(f"{'ok  ' if results[-1] else 'FAIL'} MoE-Mamba parallel {preset}: {total - outside:,} (published "

@@ -51,6 +51,13 @@ BLOCKS = {
                           "latent = 6, shared = mlp(hidden = 8, activation = silu), shared_gate = true)\n  " + HEAD,
     "a pool of all layers": "let pool = experts(expert = swiglu(hidden = 8))\n  y = x\n  repeat 3 {\n h = rms_norm(x)\n "
                             "r = route(y, experts = 4, top_k = 2, balance = 0.0)\n x += pool(h, r)\n y = h }\n  " + HEAD,
+    "experts choose": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, top_k = 2, choice = expert, "
+                      "group = 2)\n  " + HEAD,
+    "mixture of tokens": "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, activation = gelu), experts = 4, choice = "
+                         "mixture, group = 2, temperature = learned, emit = separate)\n  " + HEAD,
+    "mixture, softmax over experts": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, choice = mixture, "
+                                     "group = 2, temperature = 0.5, emit = softmax_experts)\n  " + HEAD,
+    "dense experts": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, choice = dense)\n  " + HEAD,
     "mamba": f"x += rms_norm(x) |> mamba(state = 4, conv = 3, expand = 2)\n  {HEAD}",
     "mamba with inner norms": f"x += rms_norm(x) |> mamba(state = 4, conv = 3, inner_norm = true)\n  {HEAD}",
     "mamba2": f"x += rms_norm(x) |> mamba2(state = 5, head_dim = 8, conv = 3, chunk = 5)\n  {HEAD}",

@@ -160,11 +160,11 @@ def pool(x, weights, p, prefix, a):
     return y
 
 
-def compare(name, model, build):
+def compare(name, model, build, batch=None):
     """Runs a training step both ways; `build(parameters, x, tokens)` gives the stream and the losses of routers."""
     model.randomise()
     p = {path: torch.tensor(value, requires_grad=True) for path, value in model.tensors().items()}
-    tokens, targets = model.tokens()
+    tokens, targets = batch or model.tokens()
     metrics = model.train_step(tokens, targets)
     flat = torch.from_numpy(tokens).long().flatten()
     x, losses = build(p, p["embed.weight"][flat], flat)

@@ -31,6 +31,8 @@ struct Metric {
 struct Routing {
   mlir::Value weights;               ///< gates, [batch, time, top_k]
   mlir::Value offsets, rows, position; ///< of the assignments sorted by expert, see moire.dispatch
+  mlir::Value emit;                    ///< of a mixture: what its outputs are weighed with; weights are what mixes
+  int64_t group = 1;                   ///< sequences whose tokens meet
 };
 /// By the model-level result of the router.
 using Routings = llvm::DenseMap<mlir::Value, Routing>;
@@ -75,6 +77,16 @@ private:
   /// `tokens` are null but for the choice by hash.
   mlir::Value router(RouterOp op, mlir::Value x, mlir::Value tokens);
   mlir::Value experts(ExpertsOp op, mlir::Value x, const Routing &routing);
+  /// Experts that choose among the tokens of a group, or that take all of them.
+  void expertChoice(RouterOp op, mlir::Value x);
+  /// Mixtures of the tokens of a group.
+  void mixture(RouterOp op, mlir::Value x);
+  /// `logits` over the temperature of a mixture.
+  mlir::Value tempered(RouterOp op, mlir::Value logits);
+  /// `x` times a number; `x` itself for 1.
+  mlir::Value scaled(mlir::Value x, double factor);
+  /// The losses that read logits and their softmax alone.
+  void reportScores(RouterOp op, mlir::Value logits, mlir::Value probs);
   /// Losses and load of a router in training. `logits` and `probs` are null where nothing is scored.
   void reportRouter(RouterOp op, mlir::Value logits, mlir::Value probs, mlir::Value chosen, mlir::Value offsets);
   mlir::Value mutualInformation(mlir::Value probs, double coefficient);

@@ -403,8 +403,26 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
       return signalPassFailure();
   }
 
+  /// Whether the model can read one sequence by itself; fails where it cannot, but is asked to.
+  FailureOr<bool> canDecode(ModelOp model) {
+    RouterOp mixing;
+    model.walk([&](RouterOp router) { mixing = router.mixesSequences() && !mixing ? router : mixing; });
+    if (!mixing)
+      return true;
+    bool asked =
+        decodeContext > 0 || llvm::is_contained(functions, "prefill") || llvm::is_contained(functions, "decode");
+    if (asked)
+      return mixing.emitError("choice = ")
+             << stringifyChoice(mixing.getChoice()) << " lets the tokens of " << mixing.getGroup()
+             << " sequences meet: one sequence by itself cannot be decoded";
+    return false;
+  }
+
   LogicalResult expand(ModuleOp module, ModelOp model, Precision types) {
     int64_t context = model.getContextLength();
+    FailureOr<bool> decodes = canDecode(model);
+    if (failed(decodes))
+      return failure();
     int64_t capacity = decodeContext > 0 ? decodeContext : context;
     int64_t block = std::min<int64_t>(prefillTokens, capacity);
     ParameterDeclarations parameters(module, types, countResidualBlocks(model));
@@ -419,7 +437,11 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
     if (walked.wasInterrupted())
       return failure();
 
-    auto wanted = [&](StringRef name) { return functions.empty() || llvm::is_contained(functions, name); };
+    auto wanted = [&](StringRef name) {
+      if (!*decodes && (name == "prefill" || name == "decode"))
+        return false;
+      return functions.empty() || llvm::is_contained(functions, name);
+    };
     FunctionExpansion expansion(module, model, parameters, types);
     if ((wanted("train") && failed(expansion.train())) || (wanted("eval") && failed(expansion.eval())) ||
         (wanted("prefill") && failed(expansion.step("prefill", block, capacity))) ||
@@ -434,8 +456,8 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
                                          b.getNamedAttr("context", number(context)),
                                          b.getNamedAttr("vocab", number(model.getVocab())),
                                          b.getNamedAttr("precision", b.getStringAttr(precision)),
-                                         b.getNamedAttr("prefill_tokens", number(block)),
-                                         b.getNamedAttr("decode_context", number(capacity)),
+                                         b.getNamedAttr("prefill_tokens", number(*decodes ? block : 0)),
+                                         b.getNamedAttr("decode_context", number(*decodes ? capacity : 0)),
                                          b.getNamedAttr("train", b.getStringAttr(model.getTrain())),
                                          b.getNamedAttr("spec", b.getStringAttr(model.getSpec()))}));
     model.erase();

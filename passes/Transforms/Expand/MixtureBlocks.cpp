@@ -15,6 +15,10 @@ namespace moire {
 // ---- Routers -------------------------------------------------------------------------------------------------------
 
 Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
+  if (op.getChoice() == Choice::Mixture)
+    return mixture(op, x), Value();
+  if (op.getChoice() == Choice::Expert || op.getChoice() == Choice::Dense)
+    return expertChoice(op, x), Value();
   int64_t experts = op.getExperts(), topK = op.getTopK();
   llvm::SmallVector<int64_t> chosenShape(shapeOf(x));
   chosenShape.back() = topK;
@@ -55,9 +59,6 @@ Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
 Value BlockBuilder::mutualInformation(Value probs, double coefficient) {
   auto scalar = type({}, full());
   double share = 1 / double(shapeOf(probs)[0] * shapeOf(probs)[1]);
-  auto scaled = [&](Value x, double factor) -> Value {
-    return ScaleOp::create(b, loc, x.getType(), x, b.getF64FloatAttr(factor)).getY();
-  };
   auto sum = [&](Value x, RankedTensorType to) -> Value { return ReduceLeadingOp::create(b, loc, to, x).getY(); };
   // Keeps the logarithm of a share that underflows finite; the published code adds as much.
   Value little = FillOp::create(b, loc, scalar, b.getF64FloatAttr(1e-8));
@@ -75,7 +76,6 @@ void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value ch
   Value load = partial ? ChoiceLoadOp::create(b, loc, perChoice, chosen).getY()
                        : ExpertLoadOp::create(b, loc, perChoice, offsets).getY();
   double balance = op.getBalance().convertToDouble(), sequence = op.getSequenceBalance().convertToDouble();
-  double z = op.getZ().convertToDouble(), information = op.getMutualInformation().convertToDouble();
   if (balance > 0) // counts over tokens sum to top_k, loads to 1
     metrics.push_back(
         BalanceLossOp::create(b, loc, scalar, probs, load, b.getF64FloatAttr(balance * choices * topK)).getLoss());
@@ -84,6 +84,13 @@ void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value ch
     metrics.push_back(
         SequenceBalanceLossOp::create(b, loc, scalar, probs, loads, b.getF64FloatAttr(sequence * choices)).getLoss());
   }
+  reportScores(op, logits, probs);
+  metrics.push_back(load);
+}
+
+void BlockBuilder::reportScores(RouterOp op, Value logits, Value probs) {
+  double z = op.getZ().convertToDouble(), information = op.getMutualInformation().convertToDouble();
+  auto scalar = type({}, full());
   if (z > 0) {
     int64_t tokens = shapeOf(logits)[0] * shapeOf(logits)[1];
     auto loss = ZLossOp::create(b, loc, logits, b.getF64FloatAttr(z), b.getI64IntegerAttr(tokens));
@@ -91,7 +98,6 @@ void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value ch
   }
   if (information > 0)
     metrics.push_back(mutualInformation(probs, information));
-  metrics.push_back(load);
 }
 
 llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
@@ -114,7 +120,9 @@ llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
     report("z_loss", "aux_loss");
   if (!router.getMutualInformation().isZero())
     report("mutual_information_loss", "aux_loss");
-  report("load", "load");
+  if (router.getChoice() != Choice::Expert && router.getChoice() != Choice::Mixture &&
+      router.getChoice() != Choice::Dense) // whose loads are equal
+    report("load", "load");
   return metrics;
 }
 
@@ -122,10 +130,12 @@ llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
 
 Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
   Value inner = op.getLatent() > 0 ? affine(x, "latent.down", /*bias=*/false) : x;
-  int64_t rows = shapeOf(routing.rows)[0], width = widthOf(inner);
-  Value gathered = GatherRowsOp::create(b, loc, type({rows, width}, elementOf(inner)), inner, routing.rows,
-                                        routing.position)
-                       .getY();
+  auto routed = op.getRouting().getType();
+  int64_t groups = routed.getBatch() / routing.group * routed.getTime(), width = widthOf(inner);
+  int64_t rows = routing.emit ? routed.getExperts() * groups : shapeOf(routing.rows)[0];
+  auto rowsType = type({rows, width}, elementOf(inner));
+  Value gathered = routing.emit ? MixOp::create(b, loc, rowsType, routing.weights, inner, routing.group).getM()
+                                : GatherRowsOp::create(b, loc, rowsType, inner, routing.rows, routing.position).getY();
   auto product = [&](Value input, Value w) {
     return GroupedLinearOp::create(b, loc, type({rows, shapeOf(w)[2]}, activation()), input, w, routing.offsets,
                                    /*rows=*/Value(), /*position=*/Value(), /*transpose=*/false)
@@ -134,8 +144,9 @@ Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
   Value inside = op.getGated() ? gate(product(gathered, own("gate_up.weight")))
                                : unary(op.getActivation(), product(gathered, own("up.weight")));
   Value outside = product(inside, own("down.weight"));
-  Value y = CombineOp::create(b, loc, type(shapeOf(inner), activation()), outside, routing.weights, routing.position)
-                .getY();
+  auto result = type(shapeOf(inner), activation());
+  Value y = routing.emit ? UnmixOp::create(b, loc, result, routing.emit, outside, routing.group).getX()
+                         : CombineOp::create(b, loc, result, outside, routing.weights, routing.position).getY();
   if (op.getLatent() > 0)
     y = affine(y, "latent.up", /*bias=*/false);
   return op.getSharedHidden() > 0 ? binary(Binary::Add, y, sharedExpert(op, x)) : y;

@@ -144,6 +144,11 @@ LogicalResult ParameterDeclarations::addRouter(RouterOp op) {
   // The matrix is read in full precision: its logits decide, and small updates must not be lost.
   if (failed(add(op, "weight", {width, choices}, Role::Router, productInit(width), true, false)))
     return failure();
+  if (op.getEmit() == Emit::Separate &&
+      failed(add(op, "emit.weight", {width, choices}, Role::Router, productInit(width), true, false)))
+    return failure();
+  if (op.getLearnedTemperature()) // exp(t - 1), so that any step leaves it above 0
+    return add(op, "temperature", {}, Role::Router, constantInit(1), false, false);
   double rate = op.getBiasRate().convertToDouble();
   return rate > 0 ? add(op, "bias", {choices}, Role::Router, constantInit(0), false, false, rate) : success();
 }
