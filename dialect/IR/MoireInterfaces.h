@@ -30,11 +30,11 @@ struct Cost {
 
 /// How an output position depends on input positions along one axis; ordered from least to most.
 enum class Reach {
-  None, ///< not at all (a parameter, a shape)
-  Same, ///< the same position only
-  Past, ///< the same and earlier positions
-  Group, ///< the positions of one group of the batch, as the spec asks for
-  All,  ///< any position
+  None,  ///< not at all (a parameter, a shape)
+  Same,  ///< the same position only
+  Past,  ///< the same and earlier positions
+  Group, ///< other positions too, because that is what the op is for: tokens mixed or competing across examples
+  All,   ///< any position
 };
 
 /// Dependence of a result on an operand along the two axes that can leak.
