@@ -168,6 +168,10 @@ def main():
     jamba, plain = (bill(layers(4096, 1, f"mamba(inner_norm = {inner})")) for inner in ("true", "false"))
     results.append(jamba["total"] - plain["total"] == 256 + 16 + 16)
     print(f"{'ok  ' if results[-1] else 'FAIL'} Mamba with inner norms: {jamba['total'] - plain['total']} more")
+    # The whole model: 28 Mamba layers and 4 of attention, 16 mixtures of 16 experts and 16 plain layers.
+    total = whole_bill("jamba", "v01")
+    results.append(total == 51_570_323_328)
+    print(f"{'ok  ' if results[-1] else 'FAIL'} Jamba v0.1: {total:,} (published 52B)")
     # MoE-Mamba with its layers side by side: what alternates, with one norm less a block.
     for preset, width, blocks, published in (("small", 512, 8, 542_212_096), ("big", 768, 16, 2_439_020_544)):
         total = example("moe_mamba_parallel", preset)["total"]

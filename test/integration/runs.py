@@ -19,7 +19,7 @@ from abi import BUILD, SOURCE
 
 MOIRE = os.path.join(BUILD, "bin", "moire")
 GROUPED = ("mixture_of_tokens", "expert_choice")  # several sequences meet: no decoding
-EXAMPLES = ("gpt", "moe", "mamba", "moe_mamba", "mamba2", "moe_mamba_parallel", *GROUPED)
+EXAMPLES = ("gpt", "moe", "mamba", "moe_mamba", "mamba2", "moe_mamba_parallel", "jamba", *GROUPED)
 SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=256", "-D", "batch=4", "-D", "context=32")
 
 
