@@ -1,4 +1,4 @@
-//===- kernels/cpu/AttentionForward.h - causal attention ---------------------===//
+//===- kernels/cpu/AttentionForward.h - attention over sequences -------------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,12 +6,12 @@
 // A task is a block of query rows of the heads that share one key/value head. It
 // passes over blocks of keys: packs them once, and for each tile of rows computes
 // scores, exponentials under the running maximum, and the weighted sum of values (the online
-// softmax of arXiv 1805.02867). Keys that a tile cannot see are not computed.
+// softmax of arXiv 1805.02867). Keys that a tile cannot see, after it or before its window, are not computed.
 //===----------------------------------------------------------------------===//
 #ifndef MOIRE_KERNELS_CPU_ATTENTIONFORWARD_H
 #define MOIRE_KERNELS_CPU_ATTENTIONFORWARD_H
 
-#include "kernels/cpu/AttentionTable.h"
+#include "kernels/cpu/AttentionScores.h"
 #include "kernels/cpu/AttentionTile.h"
 #include "kernels/cpu/Scratch.h"
 #include "kernels/cpu/ThreadPool.h"
@@ -43,6 +43,7 @@ template <typename Format> class AttentionTask {
   const AttentionArguments<X, S> &s;
   int64_t group, block;      ///< heads and rows of a task
   int64_t rowUnits, columns; ///< units of a row of q and k, values of a row of v, padded
+  bool ruled;                ///< whether scores are more than scaled products
   ScratchFrame frame;
   Unit *q;             ///< [group][block][rowUnits]
   S *sums;             ///< [group][block][columns]: the weighted sums of values so far
@@ -55,8 +56,8 @@ template <typename Format> class AttentionTask {
 public:
   AttentionTask(const AttentionArguments<X, S> &s, int64_t block)
       : s(s), group(s.heads / s.kvHeads), block(block), rowUnits(roundUp((s.dim + pair - 1) / pair, 16)),
-        columns(roundUp(s.dim, lanes)) {
-    int64_t rows = group * block, padded = roundUp(s.dim, width);
+        columns(roundUp(s.valueDim, lanes)), ruled(hasRule<S>(s)) {
+    int64_t rows = group * block, padded = roundUp(s.valueDim, width);
     q = frame.take<Unit>(size_t(rows * rowUnits));
     sums = frame.take<S>(size_t(rows * columns));
     largest = frame.take<S>(size_t(rows));
@@ -71,29 +72,31 @@ public:
   /// Rows [first, first + rows) of sequence i and of the heads of key/value head kv.
   void run(int64_t i, int64_t kv, int64_t first, int64_t rows) {
     int64_t length = s.position + s.queries;
-    const X *k = s.k + i * length * s.kStride + kv * s.dim, *v = s.v + i * length * s.vStride + kv * s.dim;
+    const X *k = s.k + i * length * s.kStride + kv * s.dim, *v = s.v + i * length * s.vStride + kv * s.valueDim;
     for (int64_t head = 0; head < group; ++head)
-      start(head, s.q + (i * s.queries + first) * s.qStride + (kv * group + head) * s.dim, rows);
-    int64_t visible = s.position + first + rows;
-    for (int64_t key = 0; key < visible; key += forwardKeys) {
-      int64_t count = smaller(forwardKeys, visible - key);
+      start(head, kv * group + head, s.q + (i * s.queries + first) * s.qStride + (kv * group + head) * s.dim, rows);
+    // Blocks of keys begin at multiples of their size, so that a row adds up the same sums whatever task it is in.
+    int64_t top = s.position + first, end = endSeen<S>(s, top + rows - 1, length);
+    for (int64_t key = firstSeen<S>(s, top) / forwardKeys * forwardKeys; key < end; key += forwardKeys) {
+      int64_t count = smaller(forwardKeys, end - key);
       loadKeys(count, k + key * s.kStride, v + key * s.vStride);
       for (int64_t head = 0; head < group; ++head)
         for (int64_t row = 0; row < rows; row += tileRows)
-          attendTile(head * block + row, smaller(tileRows, rows - row), s.position + first + row + 1 - key, count);
+          attendTile(head * block + row, kv * group + head, smaller(tileRows, rows - row), top + row - key, count);
     }
     for (int64_t head = 0; head < group; ++head)
-      finish(head, s.out + (i * s.queries + first) * s.outStride + (kv * group + head) * s.dim,
+      finish(head, s.out + (i * s.queries + first) * s.outStride + (kv * group + head) * s.valueDim,
              s.lse ? s.lse + (i * s.heads + kv * group + head) * s.queries + first : nullptr, rows);
   }
 
 private:
-  void start(int64_t head, const X *from, int64_t rows) {
+  /// A sink is a key without a value: its score is there before all others.
+  void start(int64_t head, int64_t queryHead, const X *from, int64_t rows) {
     for (int64_t row = 0; row < block; ++row) {
       int64_t at = head * block + row;
       Format::loadRow(row < rows ? s.dim : 0, rowUnits, from + row * s.qStride, q + at * rowUnits);
-      largest[at] = lowest;
-      powers[at] = 0;
+      largest[at] = s.sinks ? s.sinks[queryHead] * expScale<S> : lowest;
+      powers[at] = s.sinks ? 1 : 0;
     }
     std::memset(sums + head * block * columns, 0, size_t(block * columns) * sizeof(S));
   }
@@ -103,31 +106,40 @@ private:
     for (int64_t row = 0; row < padded; ++row)
       Format::loadRow(row < count ? s.dim : 0, rowUnits, k + row * s.kStride, keyRows + row * rowUnits);
     transposeRows(padded, (s.dim + pair - 1) / pair, keyRows, rowUnits, width, keys);
-    Format::loadPanels(count, s.dim, v, s.vStride, width, values, forwardKeys / pair);
+    Format::loadPanels(count, s.valueDim, v, s.vStride, width, values, forwardKeys / pair);
   }
 
-  /// The `used` rows from `at` on against the packed keys; the first row sees `visible` of the `count` keys (perhaps
-  /// less than none), each next row one more.
-  void attendTile(int64_t at, int64_t used, int64_t visible, int64_t count) {
-    int64_t seen = smaller(visible + used - 1, count);
-    if (seen <= 0)
+  /// The `used` rows from `at` on against the `count` packed keys, of which the first is `ahead` positions before the
+  /// first row (perhaps after it).
+  void attendTile(int64_t at, int64_t head, int64_t used, int64_t ahead, int64_t count) {
+    int64_t from = firstSeen<S>(s, ahead) / width * width, seen = endSeen<S>(s, ahead + used - 1, count);
+    if (seen <= from)
       return;
-    int64_t span = roundUp(seen, lanes), units = (s.dim + pair - 1) / pair;
-    multiplyRows<Format, false>(units, q + at * rowUnits, rowUnits, 1, keys, units, span, scores, forwardKeys,
-                                s.scale * expScale<S>);
-    for (int64_t r = 0; r < tileRows; ++r) {
-      int64_t own = smaller(visible + r, count);
-      weigh(at + r, scores + r * forwardKeys, r < used && own > 0 ? own : 0, span, weights + r * (forwardKeys / pair));
+    int64_t span = roundUp(seen, lanes) - from, units = (s.dim + pair - 1) / pair;
+    multiplyRows<Format, false>(units, q + at * rowUnits, rowUnits, 1, keys + from * units, units, span, scores,
+                                forwardKeys, s.scale * expScale<S>);
+    if (ruled) {
+      ScoreRule<S> rule = ruleOf<S>(s, head);
+      for (int64_t r = 0; r < used; ++r)
+        applyRule<S>(rule, scores + r * forwardKeys, 0, span, ahead + r - from, nullptr);
     }
-    multiplyRows<Format, true>((seen + pair - 1) / pair, weights, forwardKeys / pair, 1, values, forwardKeys / pair,
-                               columns, sums + at * columns, columns, S(1));
+    for (int64_t r = 0; r < tileRows; ++r) {
+      int64_t own = r < used ? endSeen<S>(s, ahead + r, count) - from : 0;
+      weigh(at + r, scores + r * forwardKeys, larger(ahead + r - s.before - from, 0), larger(own, 0), span,
+            weights + r * (forwardKeys / pair));
+    }
+    multiplyRows<Format, true>((seen - from + pair - 1) / pair, weights, forwardKeys / pair, 1,
+                               values + from / pair * width, forwardKeys / pair, columns, sums + at * columns, columns,
+                               S(1));
   }
 
-  /// Turns the first `own` scores of a row into exponentials and the rest, up to `span`, into zeros.
-  void weigh(int64_t at, S *row, int64_t own, int64_t span, Unit *to) {
+  /// Turns the scores [begin, own) of a row into exponentials and the rest, up to `span`, into zeros.
+  void weigh(int64_t at, S *row, int64_t begin, int64_t own, int64_t span, Unit *to) {
+    for (int64_t key = 0; key < begin && key < span; ++key)
+      row[key] = lowest;
     for (int64_t key = own; key < span; ++key)
       row[key] = lowest;
-    if (own == 0) {
+    if (own <= begin) {
       for (int64_t key = 0; key < span; key += lanes)
         Format::storeAlong(to, key, V::zero());
       return;
@@ -172,9 +184,9 @@ private:
     for (int64_t row = 0; row < rows; ++row) {
       int64_t at = head * block + row;
       Vec<S> scale = V::broadcast(1 / powers[at]);
-      for (int64_t i = 0; i < s.dim; i += lanes)
+      for (int64_t i = 0; i < s.valueDim; i += lanes)
         storeElements<S>(out + row * s.outStride + i, V::load(sums + at * columns + i) * scale,
-                         smaller(lanes, s.dim - i));
+                         smaller(lanes, s.valueDim - i));
       if (lse)
         lse[row] = largest[at] / expScale<S> + logOf(powers[at]);
     }

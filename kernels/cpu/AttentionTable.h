@@ -13,11 +13,22 @@
 
 namespace moire::cpu {
 
-/// Attention of `queries` rows of each sequence, the first at `position`, over the position + queries keys up to
-/// themselves. moire_attention has position 0; moire_attention_cached batch 1, the caches as k and v, and no lse.
-template <typename X, typename S> struct AttentionArguments {
-  int64_t batch, queries, position, heads, kvHeads, dim;
-  S scale;
+/// What one attention is, forward and backward. Position t sees the keys from t - before to t + after.
+template <typename S> struct AttentionForm {
+  int64_t heads, kvHeads, dim, valueDim;
+  int64_t before, after; ///< `unbounded` for no limit
+  bool alibi;
+  S scale, softcap; ///< softcap 0: none
+  const S *sinks;   ///< [heads], or null
+};
+
+/// Further than any sequence reaches, and far from overflowing.
+inline constexpr int64_t unbounded = int64_t(1) << 60;
+
+/// Attention of `queries` rows of each sequence, the first at `position`, over position + queries keys.
+/// moire_attention has position 0; moire_attention_cached batch 1, the caches as k and v, and no lse.
+template <typename X, typename S> struct AttentionArguments : AttentionForm<S> {
+  int64_t batch, queries, position;
   const X *q;
   int64_t qStride;
   const X *k;
@@ -30,9 +41,8 @@ template <typename X, typename S> struct AttentionArguments {
 };
 
 /// The arguments of moire_attention_backward, with its names and shapes (KernelList.inc).
-template <typename X, typename S> struct AttentionGradientArguments {
-  int64_t batch, time, heads, kvHeads, dim;
-  S scale;
+template <typename X, typename S> struct AttentionGradientArguments : AttentionForm<S> {
+  int64_t batch, time;
   const X *q;
   int64_t qStride;
   const X *k;
@@ -50,6 +60,7 @@ template <typename X, typename S> struct AttentionGradientArguments {
   int64_t dkStride;
   X *dv;
   int64_t dvStride;
+  S *dsinks;
 };
 
 /// Attention for one element type.

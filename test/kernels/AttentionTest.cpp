@@ -1,10 +1,10 @@
-//===- test/kernels/AttentionTest.cpp - causal attention ------------------------===//
+//===- test/kernels/AttentionTest.cpp - attention and its variants --------------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Attention, its gradients and its cached form against the oracle over head
-// dimensions, grouped heads and odd lengths; the oracle's gradients against finite differences.
+// dimensions, grouped heads, odd lengths and variants; the oracle against formulas written out and finite differences.
 //===----------------------------------------------------------------------===//
 #include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
@@ -27,45 +27,85 @@ MOIRE_ATTENTION_CALLS(F32, f32)
 MOIRE_ATTENTION_CALLS(F64, f64)
 MOIRE_ATTENTION_CALLS(Bf16, bf16)
 
+/// What differs from plain causal attention.
+struct Variant {
+  const char *name = "plain";
+  bool causal = true;
+  int64_t window = 0;
+  bool alibi = false;
+  double softcap = 0;
+  bool sinks = false;
+  int64_t valueDim = 0; ///< 0: that of q and k
+};
+const Variant variants[] = {
+    {},
+    {.name = "one key", .window = 1},
+    {.name = "narrow window", .window = 5},
+    {.name = "wide window", .window = 100},
+    {.name = "window of everything", .window = 1000},
+    {.name = "both sides", .causal = false},
+    {.name = "window on both sides", .causal = false, .window = 37},
+    {.name = "soft cap", .softcap = 3},
+    {.name = "alibi", .alibi = true},
+    {.name = "alibi on both sides", .causal = false, .alibi = true},
+    {.name = "sinks", .sinks = true},
+    {.name = "narrow values", .valueDim = 7},
+    {.name = "wide values", .valueDim = 70},
+    {.name = "all at once", .window = 70, .alibi = true, .softcap = 2, .sinks = true, .valueDim = 19},
+    {.name = "all on both sides", .causal = false, .window = 20, .alibi = true, .softcap = 2, .sinks = true}};
+
 /// One attention whose q, k and v lie in one matrix, as after a joint projection, `gap` elements between rows.
 template <typename T> struct Attention {
   using X = typename T::X;
   using S = typename T::S;
-  int64_t batch, time, heads, kvHeads, dim, stride, outStride;
+  int64_t batch, time, heads, kvHeads, dim, valueDim, stride, outStride;
+  Variant variant;
   S scale;
   std::vector<X> qkv, out, dout, dqkv;
-  std::vector<S> lse;
+  std::vector<S> lse, sinks, dsinks;
 
-  Attention(int64_t batch, int64_t time, int64_t heads, int64_t kvHeads, int64_t dim, int64_t gap, double spread = 2)
-      : batch(batch), time(time), heads(heads), kvHeads(kvHeads), dim(dim), stride((heads + 2 * kvHeads) * dim + gap),
-        outStride(heads * dim + gap), scale(S(1 / std::sqrt(double(dim)))) {
+  Attention(int64_t batch, int64_t time, int64_t heads, int64_t kvHeads, int64_t dim, int64_t gap, double spread = 2,
+            Variant variant = {})
+      : batch(batch), time(time), heads(heads), kvHeads(kvHeads), dim(dim),
+        valueDim(variant.valueDim ? variant.valueDim : dim), stride((heads + kvHeads) * dim + kvHeads * valueDim + gap),
+        outStride(heads * valueDim + gap), variant(variant), scale(S(1 / std::sqrt(double(dim)))) {
     Random random(5);
     qkv = random.vector<X>(batch * time * stride, -spread, spread);
     dout = random.vector<X>(batch * time * outStride);
     out = random.vector<X>(batch * time * outStride);
     dqkv = random.vector<X>(batch * time * stride);
     lse.resize(size_t(batch * heads * time));
+    sinks = random.vector<S>(heads, -1, 2);
+    dsinks.resize(size_t(heads), S(-77));
   }
+
+  S softcap() const { return S(variant.softcap); }
+  const S *sink() const { return variant.sinks ? sinks.data() : nullptr; }
 
   int64_t keyAt() const { return heads * dim; }
   int64_t valueAt() const { return (heads + kvHeads) * dim; }
 
   void forward(bool fast) {
-    attention(fast, T(), batch, time, heads, kvHeads, dim, scale, qkv.data(), stride, qkv.data() + keyAt(), stride,
-              qkv.data() + valueAt(), stride, out.data(), outStride, lse.data());
+    attention(fast, T(), batch, time, heads, kvHeads, dim, valueDim, variant.causal, variant.window, variant.alibi,
+              scale, softcap(), sink(), qkv.data(), stride, qkv.data() + keyAt(), stride, qkv.data() + valueAt(),
+              stride, out.data(), outStride, lse.data());
   }
   void backward(bool fast) {
-    attentionBackward(fast, T(), batch, time, heads, kvHeads, dim, scale, qkv.data(), stride, qkv.data() + keyAt(),
-                      stride, qkv.data() + valueAt(), stride, out.data(), outStride, lse.data(), dout.data(), outStride,
-                      dqkv.data(), stride, dqkv.data() + keyAt(), stride, dqkv.data() + valueAt(), stride);
+    attentionBackward(fast, T(), batch, time, heads, kvHeads, dim, valueDim, variant.causal, variant.window,
+                      variant.alibi, scale, softcap(), sink(), qkv.data(), stride, qkv.data() + keyAt(), stride,
+                      qkv.data() + valueAt(), stride, out.data(), outStride, lse.data(), dout.data(), outStride,
+                      dqkv.data(), stride, dqkv.data() + keyAt(), stride, dqkv.data() + valueAt(), stride,
+                      variant.sinks ? dsinks.data() : nullptr);
   }
   /// Runs tokens [begin, end) of sequence 0 against caches that hold those before.
   void cached(bool fast, int64_t begin, int64_t end, std::vector<X> &kCache, std::vector<X> &vCache) {
     const X *row = qkv.data() + begin * stride;
-    attentionCached(fast, T(), end - begin, begin, time, heads, kvHeads, dim, scale, row, stride, row + keyAt(), stride,
-                    row + valueAt(), stride, kCache.data(), vCache.data(), out.data() + begin * outStride, outStride);
+    attentionCached(fast, T(), end - begin, begin, time, heads, kvHeads, dim, valueDim, variant.window, variant.alibi,
+                    scale, softcap(), sink(), row, stride, row + keyAt(), stride, row + valueAt(), stride,
+                    kCache.data(), vCache.data(), out.data() + begin * outStride, outStride);
   }
   std::vector<X> cache() const { return std::vector<X>(size_t(time * kvHeads * dim)); }
+  std::vector<X> valueCache() const { return std::vector<X>(size_t(time * kvHeads * valueDim)); }
 };
 
 struct Size {
@@ -81,6 +121,7 @@ TYPED_TEST_SUITE(AttentionTest, AllTypes, );
 #define MOIRE_TRACE(SIZE)                                                                                              \
   SCOPED_TRACE(testing::Message() << "time " << (SIZE).time << ", heads " << (SIZE).heads << "/" << (SIZE).kvHeads     \
                                   << ", dim " << (SIZE).dim)
+#define MOIRE_TRACE_VARIANT(VARIANT) SCOPED_TRACE((VARIANT).name)
 
 TYPED_TEST(AttentionTest, ForwardAgreesWithTheOracle) {
   for (const Size &z : sizes) {
@@ -105,6 +146,40 @@ TYPED_TEST(AttentionTest, BackwardAgreesWithTheOracle) {
   }
 }
 
+TYPED_TEST(AttentionTest, VariantsAgreeWithTheOracle) {
+  for (const Variant &variant : variants)
+    for (const Size &z : sizes) {
+      MOIRE_TRACE(z);
+      MOIRE_TRACE_VARIANT(variant);
+      Attention<TypeParam> fast(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.gap, 2, variant), slow = fast;
+      fast.forward(true);
+      slow.forward(false);
+      expectClose(fast.out, slow.out, "out");
+      expectClose(fast.lse, slow.lse, "lse");
+      fast.out = slow.out;
+      fast.lse = slow.lse;
+      fast.backward(true);
+      slow.backward(false);
+      expectClose(fast.dqkv, slow.dqkv, "dq, dk, dv", 4);
+      expectClose(fast.dsinks, slow.dsinks, "dsinks", 4);
+    }
+}
+
+TYPED_TEST(AttentionTest, VariantsTokenByTokenEqualTheWholeSequence) {
+  for (const Variant &variant : variants)
+    for (int64_t step : {1, 3, 50}) {
+      if (!variant.causal)
+        continue;
+      Attention<TypeParam> whole(1, 151, 6, 2, 40, 1, 2, variant), steps = whole;
+      whole.forward(true);
+      auto kCache = steps.cache(), vCache = steps.valueCache();
+      for (int64_t begin = 0; begin < steps.time; begin += step)
+        steps.cached(true, begin, std::min(begin + step, steps.time), kCache, vCache);
+      SCOPED_TRACE(testing::Message() << step << " tokens at a time, " << variant.name);
+      expectClose(steps.out, whole.out, "out");
+    }
+}
+
 TYPED_TEST(AttentionTest, LargeScoresStayFinite) {
   Attention<TypeParam> fast(1, 140, 1, 1, 16, 0, 60);
   fast.forward(true);
@@ -116,17 +191,19 @@ TYPED_TEST(AttentionTest, LargeScoresStayFinite) {
 }
 
 TYPED_TEST(AttentionTest, BitsDoNotDependOnThreads) {
-  for (int64_t batch : {1, 3}) // with one sequence the gradients take two passes, with three one
-    expectSameBits([&] {
-      Attention<TypeParam> a(batch, 333, 6, 2, 40, 0);
-      a.forward(true);
-      a.backward(true);
-      std::vector<unsigned char> bytes;
-      appendBytes(bytes, a.out);
-      appendBytes(bytes, a.lse);
-      appendBytes(bytes, a.dqkv);
-      return bytes;
-    });
+  for (const Variant &variant : variants)
+    for (int64_t batch : {1, 3}) // with one sequence the gradients take two passes, with three one
+      expectSameBits([&] {
+        Attention<TypeParam> a(batch, 333, 6, 2, 40, 0, 2, variant);
+        a.forward(true);
+        a.backward(true);
+        std::vector<unsigned char> bytes;
+        appendBytes(bytes, a.out);
+        appendBytes(bytes, a.lse);
+        appendBytes(bytes, a.dqkv);
+        appendBytes(bytes, a.dsinks);
+        return bytes;
+      });
 }
 
 TYPED_TEST(AttentionTest, TokenByTokenEqualsTheWholeSequence) {
@@ -160,14 +237,57 @@ TYPED_TEST(AttentionTest, CachedAgreesWithTheOracle) {
 }
 
 TEST(AttentionOracle, GradientsAgreeWithFiniteDifferences) {
-  Attention<F64> a(2, 6, 4, 2, 3, 0), run = a;
-  a.forward(false);
-  a.backward(false);
-  auto loss = [&] {
-    run.forward(false);
-    return inner(run.out, run.dout);
+  for (const Variant &variant : variants) {
+    MOIRE_TRACE_VARIANT(variant);
+    Attention<F64> a(2, 6, 4, 2, 3, 0, 2, variant), run = a;
+    a.forward(false);
+    a.backward(false);
+    auto loss = [&] {
+      run.forward(false);
+      return inner(run.out, run.dout);
+    };
+    expectGradient(run.qkv, a.dqkv, loss, "dq, dk, dv");
+    if (variant.sinks)
+      expectGradient(run.sinks, a.dsinks, loss, "dsinks");
+  }
+}
+
+/// Runs one query against unit keys: q.k of the positions are `scores`, the values their numbers 1, 2, 3, ...
+static double attendScores(const std::vector<double> &scores, int32_t causal, int64_t window, int32_t alibi,
+                           double softcap, const double *sinks, int64_t heads = 1, int64_t head = 0) {
+  int64_t time = int64_t(scores.size());
+  std::vector<double> q(size_t(time * heads), 1.0), out(size_t(time * heads)), lse(size_t(time * heads)), v;
+  for (int64_t t = 0; t < time; ++t)
+    v.push_back(double(t + 1));
+  moire_reference_attention_f64(1, time, heads, 1, 1, 1, causal, window, alibi, 1.0, softcap, sinks, q.data(), heads,
+                                scores.data(), 1, v.data(), 1, out.data(), heads, lse.data());
+  return out[size_t((time - 1) * heads + head)];
+}
+
+TEST(AttentionOracle, VariantsFollowTheirFormulas) {
+  const std::vector<double> scores = {0.5, -1.0, 2.0};
+  auto mean = [](std::initializer_list<std::pair<double, double>> terms, double sink = 0) {
+    double sum = 0, mass = sink;
+    for (auto [score, value] : terms) {
+      sum += std::exp(score) * value;
+      mass += std::exp(score);
+    }
+    return sum / mass;
   };
-  expectGradient(run.qkv, a.dqkv, loss, "dq, dk, dv");
+  EXPECT_NEAR(attendScores(scores, 1, 0, 0, 0, nullptr), mean({{0.5, 1}, {-1, 2}, {2, 3}}), 1e-14);
+  EXPECT_NEAR(attendScores(scores, 1, 2, 0, 0, nullptr), mean({{-1, 2}, {2, 3}}), 1e-14);
+  EXPECT_NEAR(attendScores(scores, 1, 0, 0, 1.5, nullptr),
+              mean({{1.5 * std::tanh(1 / 3.0), 1}, {1.5 * std::tanh(-1 / 1.5), 2}, {1.5 * std::tanh(2 / 1.5), 3}}),
+              1e-14);
+  const double sink = 0.25;
+  EXPECT_NEAR(attendScores(scores, 1, 0, 0, 0, &sink), mean({{0.5, 1}, {-1, 2}, {2, 3}}, std::exp(0.25)), 1e-14);
+  // Slopes: 2^-8 for the only head; 1/4, 1/16, 1/64, 1/256 for four; six add the odd ones of eight, 1/2 and 1/8.
+  EXPECT_NEAR(attendScores(scores, 1, 0, 1, 0, nullptr), mean({{0.5 - 2.0 / 256, 1}, {-1 - 1.0 / 256, 2}, {2, 3}}),
+              1e-14);
+  const double slopes[] = {1.0 / 4, 1.0 / 16, 1.0 / 64, 1.0 / 256, 1.0 / 2, 1.0 / 8};
+  for (int64_t head = 0; head < 6; ++head)
+    EXPECT_NEAR(attendScores(scores, 1, 0, 1, 0, nullptr, 6, head),
+                mean({{0.5 - 2 * slopes[head], 1}, {-1 - slopes[head], 2}, {2, 3}}), 1e-14);
 }
 
 } // namespace

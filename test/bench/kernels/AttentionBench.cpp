@@ -39,14 +39,14 @@ void run(const char *type, const Size &z, const Values<X> &qkv, const Values<X> 
   Values<float> lse(size_t(z.batch * z.heads * z.time));
   float scale = float(1 / std::sqrt(double(z.dim)));
   double time = shortest([&] {
-    forward(z.batch, z.time, z.heads, z.kvHeads, z.dim, scale, qkv.data(), stride, qkv.data() + width, stride,
-            qkv.data() + value, stride, out.data(), width, lse.data());
+    forward(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.dim, 1, 0, 0, scale, 0.0f, nullptr, qkv.data(), stride,
+            qkv.data() + width, stride, qkv.data() + value, stride, out.data(), width, lse.data());
   });
   report((std::string(type) + " forward").c_str(), z, 2, time, peak);
   time = shortest([&] {
-    backward(z.batch, z.time, z.heads, z.kvHeads, z.dim, scale, qkv.data(), stride, qkv.data() + width, stride,
-             qkv.data() + value, stride, out.data(), width, lse.data(), dout.data(), width, dqkv.data(), stride,
-             dqkv.data() + width, stride, dqkv.data() + value, stride);
+    backward(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.dim, 1, 0, 0, scale, 0.0f, nullptr, qkv.data(), stride,
+             qkv.data() + width, stride, qkv.data() + value, stride, out.data(), width, lse.data(), dout.data(), width,
+             dqkv.data(), stride, dqkv.data() + width, stride, dqkv.data() + value, stride, nullptr);
   });
   report((std::string(type) + " backward").c_str(), z, 5, time, peak);
 }
