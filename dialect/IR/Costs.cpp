@@ -60,6 +60,8 @@ static std::pair<double, double> perElement(Unary kind) {
     return {3, 6}; // dy s (1 - s)
   case Unary::Softplus:
     return {4, 4}; // max(x, 0) + log1p(exp(-|x|)); dy s
+  case Unary::Tanh:
+    return {1, 4}; // dy (1 - t t)
   }
   llvm_unreachable("every function has a cost");
 }
@@ -97,6 +99,8 @@ Cost LookupOp::getCost() {
 }
 Cost LookupGradOp::getCost() { return whole(*this, elements(getDy())); }
 Cost RotaryTableOp::getCost() { return {0, 0, whole(*this, 0).bytesWritten}; } // computed by the compiler
+Cost TileOp::getCost() { return whole(*this, 0); }
+Cost FoldOp::getCost() { return whole(*this, elements(getX()) - elements(getY())); }
 Cost RopeOp::getCost() { return whole(*this, 3 * elements(getX())); }
 
 constexpr double softmaxPerElement = 5; // maximum, difference, exponential, sum, quotient
@@ -128,20 +132,44 @@ Cost GroupedLinearGradWeightOp::getCost() {
 // Attention
 //===----------------------------------------------------------------------===//
 
-/// Scores and their product with the values, over the causal half: 4 D operations for each pair of positions.
-static double causalFlops(Value q) {
-  double batch = extent(q, 0), time = extent(q, 1), heads = extent(q, 2), dim = extent(q, 3);
-  return 4 * batch * heads * dim * time * (time + 1) / 2;
+/// Pairs of positions that see each other in `time` positions.
+static double visiblePairs(double time, bool bidirectional, std::optional<uint64_t> window) {
+  double reach = window ? std::min<double>(*window, time) : time;
+  // Of the windows that end at each position, the first ones are cut short: by reach - 1, ..., 1.
+  double causal = time * reach - reach * (reach - 1) / 2;
+  return bidirectional ? 2 * causal - time : causal; // both directions, a position itself once
 }
 
-Cost CausalAttentionOp::getCost() { return whole(*this, causalFlops(getQ())); }
-// Five products in place of two: the scores again, dv, dp, dq, dk.
-Cost CausalAttentionGradOp::getCost() { return whole(*this, 2.5 * causalFlops(getQ())); }
-// A full cache: how much of it holds tokens is known at run time only.
+/// Operations on a pair of positions besides the products: score / c, tanh, times c; slope times distance, difference.
+template <typename Attention> static double scoreFlops(Attention op) {
+  return (op.getSoftcap() ? 3 : 0) + (op.getAlibi() ? 2 : 0);
+}
+
+/// Pairs of positions in all heads and examples.
+template <typename Attention> static double allPairs(Attention op) {
+  Value q = op.getQ();
+  return extent(q, 0) * extent(q, 2) * visiblePairs(extent(q, 1), op.getBidirectional(), op.getWindow());
+}
+
+// Scores and their product with the values; a sink adds one exponential to the sum of each row.
+Cost SoftmaxAttentionOp::getCost() {
+  double perPair = 2 * width(getQ()) + 2 * width(getV()) + scoreFlops(*this);
+  return whole(*this, perPair * allPairs(*this) + (getSinks() ? 2 * elements(getLse()) : 0));
+}
+// The scores again, dq and dk; dv and dp. A soft cap multiplies dS by 1 - t t, a sink takes exp(sink - lse) delta.
+Cost SoftmaxAttentionGradOp::getCost() {
+  double perPair = 6 * width(getQ()) + 4 * width(getV()) + scoreFlops(*this) + (getSoftcap() ? 3 : 0);
+  return whole(*this, perPair * allPairs(*this) + (getSinks() ? 4 * elements(getLse()) : 0));
+}
+// A full cache, or a full window: how much of it holds tokens is known at run time only.
 Cost CachedAttentionOp::getCost() {
-  double pairs = extent(getQ(), 1) * extent(getKCache(), 0);
-  Cost cost = whole(*this, 4 * extent(getQ(), 2) * extent(getQ(), 3) * pairs);
+  double capacity = extent(getKCache(), 0), keys = getWindow() ? std::min<double>(*getWindow(), capacity) : capacity;
+  double rows = extent(getQ(), 1) * extent(getQ(), 2);
+  double perPair = 2 * width(getQ()) + 2 * width(getV()) + scoreFlops(*this);
+  Cost cost = whole(*this, perPair * rows * keys + (getSinks() ? 2 * rows : 0));
   double appended = bytesOf(getK().getType()) + bytesOf(getV().getType()); // caches are extended in place
+  double cached = bytesOf(getKCache().getType()) + bytesOf(getVCache().getType());
+  cost.bytesRead -= cached * (1 - keys / capacity);
   cost.bytesWritten = bytesOf(getY().getType()) + appended;
   return cost;
 }

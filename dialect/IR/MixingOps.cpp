@@ -3,7 +3,7 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Products, attention, convolutions and scans: who contracts with whom.
+// Products, convolutions and scans: who contracts with whom. Attention is in AttentionOps.cpp.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
 #include "dialect/IR/Verify.h"
@@ -114,86 +114,6 @@ LogicalResult GroupedLinearGradWeightOp::verify() {
   if (xRows != dyRows) // grouped_linear_grad_weight.C3
     return emitOpError("expects as many rows from `x` as from `dy`, got ") << xRows << " and " << dyRows;
   return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Attention
-//===----------------------------------------------------------------------===//
-
-LogicalResult CausalAttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                                  DictionaryAttr, OpaqueProperties, RegionRange,
-                                                  SmallVectorImpl<Type> &types) {
-  if (failed(expectTensor(operands, 0, 4, location)))
-    return failure();
-  auto q = cast<RankedTensorType>(operands[0].getType());
-  types.push_back(q); // causal_attention.C2
-  types.push_back(RankedTensorType::get({q.getDimSize(0), q.getDimSize(2), q.getDimSize(1)}, fullType(q)));
-  return success();
-}
-
-/// Fails unless k and v fit q: same batch, time and dim, and heads that share them evenly.
-static LogicalResult expectHeads(Operation *op, Value q, Value k, Value v) {
-  if (failed(expectRank(op, "q", q.getType(), 4)) || failed(expectRank(op, "k", k.getType(), 4)))
-    return failure();
-  ArrayRef<int64_t> shape = shapeOf(q.getType());
-  int64_t heads = shape[2], kvHeads = shapeOf(k.getType())[2];
-  if (kvHeads < 1 || heads % kvHeads != 0)
-    return op->emitOpError("expects the heads of `k` to divide the heads of `q`, got ") << kvHeads << " and " << heads;
-  if (failed(expectShape(op, "k", k.getType(), {shape[0], shape[1], kvHeads, shape[3]}, q)) ||
-      failed(expectElement(op, "k", k.getType(), elementOf(q.getType()))))
-    return failure();
-  return expectType(op, "v", v.getType(), k.getType());
-}
-
-LogicalResult CausalAttentionOp::verify() { // causal_attention.C1
-  return expectHeads(*this, getQ(), getK(), getV());
-}
-
-LogicalResult CausalAttentionGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                                                      ValueRange operands, DictionaryAttr, OpaqueProperties,
-                                                      RegionRange, SmallVectorImpl<Type> &types) {
-  if (operands.size() != 6)
-    return emitOptionalError(location, "expects 6 operands, got ", operands.size());
-  for (Value operand : operands.slice(1, 3)) // causal_attention_grad.C2
-    types.push_back(operand.getType());
-  return success();
-}
-
-LogicalResult CausalAttentionGradOp::verify() {
-  if (failed(expectHeads(*this, getQ(), getK(), getV()))) // causal_attention_grad.C1
-    return failure();
-  ArrayRef<int64_t> q = shapeOf(getQ().getType());
-  if (failed(expectType(*this, "dy", getDy().getType(), getQ().getType())) || // causal_attention_grad.C1
-      failed(expectType(*this, "y", getY().getType(), getQ().getType())) ||
-      failed(expectShape(*this, "lse", getLse().getType(), {q[0], q[2], q[1]}, getQ())))
-    return failure();
-  return expectElement(*this, "lse", getLse().getType(), fullType(getQ().getType())); // causal_attention_grad.C1
-}
-
-LogicalResult CachedAttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
-                                                  DictionaryAttr, OpaqueProperties, RegionRange,
-                                                  SmallVectorImpl<Type> &types) {
-  if (operands.size() != 6)
-    return emitOptionalError(location, "expects 6 operands, got ", operands.size());
-  for (unsigned source : {0, 3, 4}) // cached_attention.C2
-    types.push_back(operands[source].getType());
-  return success();
-}
-
-LogicalResult CachedAttentionOp::verify() {
-  if (failed(expectHeads(*this, getQ(), getK(), getV()))) // cached_attention.C1
-    return failure();
-  ArrayRef<int64_t> k = shapeOf(getK().getType()), cache = shapeOf(getKCache().getType());
-  if (k[0] != 1) // cached_attention.C1
-    return emitOpError("expects a batch of 1, got ") << k[0];
-  if (failed(expectRank(*this, "k_cache", getKCache().getType(), 3)) || // cached_attention.C1
-      failed(expectShape(*this, "k_cache", getKCache().getType(), {cache[0], k[2], k[3]}, getK())) ||
-      failed(expectElement(*this, "k_cache", getKCache().getType(), elementOf(getK().getType()))) ||
-      failed(expectType(*this, "v_cache", getVCache().getType(), getKCache().getType())))
-    return failure();
-  if (cache[0] < k[1]) // cached_attention.C1
-    return emitOpError("expects caches with room for the ") << k[1] << " new tokens, got " << cache[0];
-  return expectShape(*this, "position", getPosition().getType(), {}); // cached_attention.C1
 }
 
 //===----------------------------------------------------------------------===//

@@ -107,59 +107,81 @@ def Moire_GroupedLinearGradWeightOp : Moire_TensorOp<"grouped_linear_grad_weight
   let hasVerifier = 1;
 }
 
-def Moire_CausalAttentionOp : Moire_TensorOp<"causal_attention", [Differentiable, InferTypes]> {
-  let summary = "Softmax attention over earlier positions";
+/// What an attention is besides its operands.
+defvar attentionForm = (ins OptionalAttr<I64Attr>:$window, F64Attr:$scale, OptionalAttr<F64Attr>:$softcap,
+                            UnitAttr:$alibi);
+defvar attentionFormText = [{
+    (`window` $window^)? `scale` $scale (`softcap` $softcap^)? (`alibi` $alibi^)? attr-dict `:`
+    functional-type(operands, results)
+}];
+
+def Moire_SoftmaxAttentionOp : Moire_TensorOp<"softmax_attention", [Differentiable, InferTypes]> {
+  let summary = "Softmax attention over the positions of a sequence";
   let description = [{
-    q is `[batch, time, heads, dim]`, k and v `[batch, time, kv_heads, dim]`; head h reads kv head `h kv_heads /
-    heads`. `y = sum_{u<=t} softmax_u(scale q_t.k_u) v_u`; lse `[batch, heads, time]` is the log-sum-exp of the scaled
-    scores.
+    q is `[batch, time, heads, dim]`, k `[batch, time, kv_heads, dim]`, v `[batch, time, kv_heads, value_dim]`; head h
+    reads kv head `h kv_heads / heads`. `y = sum_u exp(s(t,u) - lse) v_u` over the positions u that t sees, with
+    `s(t,u) = cap(scale q_t.k_u) - slope(h) |t - u|`; lse `[batch, heads, time]` is the log of the sum of `exp(s(t,u))`,
+    and of `exp(sinks[h])` where sinks are given.
+    - t sees u <= t, with `bidirectional` all; with `window` only `|t - u| < window` of these.
+    - `cap(x) = softcap tanh(x / softcap)` with `softcap`, else x.
+    - with `alibi` (arXiv 2108.12409) `slope(h) = 2^(-8 (h+1) / n)` for the first n heads, n the largest power of two up
+      to heads, and `2^(-4 (2 (h-n) + 1) / n)` for the others; else 0.
+
     - (C1) kv_heads divides heads, other extents agree
-    - (C2) `type(y) = type(q)`, lse in the full precision of q
+    - (C2) `type(y) = type(q)` with value_dim for dim, lse in the full precision of q
+    - (C3) window >= 1, softcap > 0
+    - (C4) if sinks is present, it is `[heads]` in the full precision of q
 
     Example:
     ```mlir
-    %y, %lse = moire.causal_attention %q, %k, %v scale 3.535000e-01 : (tensor<2x6x4x8xbf16>,
+    %y, %lse = moire.softmax_attention %q, %k, %v scale 3.535000e-01 : (tensor<2x6x4x8xbf16>,
         tensor<2x6x2x8xbf16>, tensor<2x6x2x8xbf16>) -> (tensor<2x6x4x8xbf16>, tensor<2x4x6xf32>)
+    %z, %m = moire.softmax_attention %q, %k, %v sinks %sinks window 3 scale 3.535000e-01 softcap 5.000000e+01 alibi :
+        (tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x8xbf16>, tensor<4xf32>) -> (tensor<2x6x4x8xbf16>,
+        tensor<2x4x6xf32>)
     ```
   }];
-  let arguments = (ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, F64Attr:$scale);
+  let arguments = !con((ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Optional<Moire_FullTensor>:$sinks,
+                            UnitAttr:$bidirectional), attentionForm);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$lse);
-  let assemblyFormat = "$q `,` $k `,` $v `scale` $scale attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = !strconcat("$q `,` $k `,` $v (`sinks` $sinks^)? (`bidirectional` $bidirectional^)?",
+                                  attentionFormText);
   let hasVerifier = 1;
 }
 
-def Moire_CausalAttentionGradOp : Moire_TensorOp<"causal_attention_grad", [InferTypes]> {
-  let summary = "Reverse of causal attention";
+def Moire_SoftmaxAttentionGradOp : Moire_TensorOp<"softmax_attention_grad", [InferTypes]> {
+  let summary = "Reverse of softmax attention";
   let description = [{
-    Gradients of q, k, v, recomputing the probabilities from lse.
-    - (C1) as causal_attention; y and dy have the type of q, lse the one that causal_attention gives
-    - (C2) the types of the results are those of q, k, v
+    Gradients of q, k, v and the sinks, recomputing the probabilities from lse.
+    - (C1) as softmax_attention; y and dy have the type that softmax_attention gives y, lse the one of its lse
+    - (C2) the types of the results are those of q, k, v, sinks
 
     Example:
     ```mlir
-    %dq, %dk, %dv = moire.causal_attention_grad %dy, %q, %k, %v, %y, %lse scale 3.535000e-01 :
+    %dq, %dk, %dv = moire.softmax_attention_grad %dy, %q, %k, %v, %y, %lse scale 3.535000e-01 :
         (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>,
         tensor<2x6x4x8xf32>, tensor<2x4x6xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>,
         tensor<2x6x2x8xf32>)
     ```
   }];
-  let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$y,
-                       Moire_FullTensor:$lse, F64Attr:$scale);
-  let results = (outs Moire_Tensor:$dq, Moire_Tensor:$dk, Moire_Tensor:$dv);
-  let assemblyFormat = [{
-    $dy `,` $q `,` $k `,` $v `,` $y `,` $lse `scale` $scale attr-dict `:` functional-type(operands, results)
-  }];
+  let arguments = !con((ins Moire_Tensor:$dy, Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$y,
+                            Moire_FullTensor:$lse, Optional<Moire_FullTensor>:$sinks, UnitAttr:$bidirectional),
+                       attentionForm);
+  let results = (outs Moire_Tensor:$dq, Moire_Tensor:$dk, Moire_Tensor:$dv, Optional<Moire_FullTensor>:$dsinks);
+  let assemblyFormat = !strconcat("$dy `,` $q `,` $k `,` $v `,` $y `,` $lse (`sinks` $sinks^)? ",
+                                  "(`bidirectional` $bidirectional^)?", attentionFormText);
   let hasVerifier = 1;
 }
 
 def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [InferTypes]> {
   let summary = "Attention of new tokens over a cache";
   let description = [{
-    q `[1, new, heads, dim]`, k, v `[1, new, kv_heads, dim]`, caches `[capacity, kv_heads, dim]` holding `position`
-    tokens: stores k and v at position, then attends causally. The caches that come out are the ones that went in,
-    extended.
-    - (C1) extents agree as in causal_attention, the batch is 1, the caches have room, position is `tensor<i32>`
-    - (C2) `type(y) = type(q)`, and the caches keep their types
+    q `[1, new, heads, dim]`, k `[1, new, kv_heads, dim]`, v `[1, new, kv_heads, value_dim]`, caches `[capacity,
+    kv_heads, dim]` and `[capacity, kv_heads, value_dim]` holding `position` tokens: stores k and v at position, then
+    attends as softmax_attention. The caches that come out are the ones that went in, extended.
+    - (C1) extents agree as in softmax_attention, the batch is 1, the caches have room, position is `tensor<i32>`
+    - (C2) `type(y) = type(q)` with value_dim for dim, and the caches keep their types
+    - (C3) window, softcap and sinks as in softmax_attention
 
     Example:
     ```mlir
@@ -168,13 +190,12 @@ def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [InferTypes]> {
         tensor<i32>) -> (tensor<1x1x4x8xf32>, tensor<64x2x8xf32>, tensor<64x2x8xf32>)
     ```
   }];
-  let arguments = (ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$k_cache,
-                       Moire_Tensor:$v_cache, Moire_Index:$position, F64Attr:$scale);
+  let arguments = !con((ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$k_cache,
+                            Moire_Tensor:$v_cache, Moire_Index:$position, Optional<Moire_FullTensor>:$sinks),
+                       attentionForm);
   let results = (outs Moire_Tensor:$y, Moire_Tensor:$k_out, Moire_Tensor:$v_out);
-  let assemblyFormat = [{
-    $q `,` $k `,` $v `,` $k_cache `,` $v_cache `at` $position `scale` $scale attr-dict `:` functional-type(operands,
-    results)
-  }];
+  let assemblyFormat = !strconcat("$q `,` $k `,` $v `,` $k_cache `,` $v_cache `at` $position (`sinks` $sinks^)?",
+                                  attentionFormText);
   let hasVerifier = 1;
 }
 

@@ -55,15 +55,53 @@ LogicalResult NormOp::verify() {
   return success();
 }
 
+LogicalResult SinusoidalPositionsOp::verify() {
+  if (failed(expectSameShape(*this))) // sinusoidal_positions.C1
+    return failure();
+  int64_t width = lastExtent(getX().getType());
+  return expect(width % 2 == 0, *this, "an even number of features", width); // sinusoidal_positions.C1
+}
+
+/// Fails unless the scaling of rotary positions has the numbers that it needs, and no others.
+template <typename Attention> static LogicalResult expectRopeScaling(Attention op) {
+  if (op.getRopeScaling().has_value() != op.getRopeFactor().has_value())
+    return op.emitOpError("expects `rope_scaling` and `rope_factor` together");
+  if (op.getRopeFactor() && !(op.getRopeFactor()->convertToDouble() >= 1))
+    return op.emitOpError("expects `rope_factor` of 1 or more, got ") << op.getRopeFactor()->convertToDouble();
+  if (op.getRopeOriginal().has_value() != (op.getRopeScaling() == RopeScaling::Yarn))
+    return op.emitOpError("expects `rope_original` with the scaling yarn, and only there");
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   if (failed(expectSameShape(*this))) // attention.C1
     return failure();
   int64_t heads = getHeads(), kvHeads = getKvHeads(), dim = getHeadDim();
   if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0) // attention.C2
     return emitOpError("expects `kv_heads` to divide `heads`, got ") << kvHeads << " and " << heads;
-  if (getRopeBase() && dim % 2 != 0) // attention.C3
+  if (!getRopeBase() && (getRopeDim() || getRopeScaling())) // attention.C3
+    return emitOpError("expects `rope_base` beside `rope_dim` and `rope_scaling`");
+  if (getRopeBase() && !getRopeDim() && dim % 2 != 0) // attention.C3
     return emitOpError("expects an even `head_dim` under rotary positions, got ") << dim;
-  return success();
+  if (getRopeDim() && (*getRopeDim() % 2 != 0 || static_cast<int64_t>(*getRopeDim()) > dim)) // attention.C3
+    return emitOpError("expects an even `rope_dim` of at most the ") << dim << " features, got " << *getRopeDim();
+  if (getWindow() && static_cast<int64_t>(*getWindow()) < 1) // attention.C4
+    return emitOpError("expects a `window` of 1 or more, got ") << static_cast<int64_t>(*getWindow());
+  for (auto [name, value] : {std::pair("softcap", getSoftcap()), std::pair("scale", getScale())})
+    if (value && !(value->convertToDouble() > 0)) // attention.C4
+      return emitOpError("expects `") << name << "` above 0, got " << value->convertToDouble();
+  return expectRopeScaling(*this); // attention.C5
+}
+
+LogicalResult LatentAttentionOp::verify() {
+  if (failed(expectSameShape(*this))) // latent_attention.C1
+    return failure();
+  for (int64_t size : {getHeads(), getKvLatent(), getQLatent().value_or(1), getNopeDim(), getRopeDim(), getValueDim()})
+    if (size < 1) // latent_attention.C2
+      return emitOpError("expects sizes of 1 or more, got ") << size;
+  if (getRopeDim() % 2 != 0) // latent_attention.C2
+    return emitOpError("expects an even `rope_dim`, got ") << getRopeDim();
+  return expectRopeScaling(*this); // latent_attention.C3
 }
 
 LogicalResult DenseOp::verify() { // dense.C1
@@ -116,6 +154,8 @@ LogicalResult HeadOp::verify() {
   if (failed(expectShape(*this, "y", y, withLast(leadingExtents(x), vocab), getX())) || // head.C1
       failed(expectElement(*this, "y", y, fullType(x))))
     return failure();
+  if (getSoftcap() && !(getSoftcap()->convertToDouble() > 0)) // head.C3
+    return emitOpError("expects `softcap` above 0, got ") << getSoftcap()->convertToDouble();
   if (!getTied())
     return success();
   EmbedOp embed = findEmbed(*this, *getTied());

@@ -104,6 +104,24 @@ def Moire_LearnedPositionsOp : Moire_BlockOp<"learned_positions"> {
   let hasVerifier = 1;
 }
 
+def Moire_SinusoidalPositionsOp : Moire_Op<"sinusoidal_positions", [Pure]> {
+  let summary = "A fixed row of sines and cosines per position";
+  let description = [{
+    `y[b, t, 2i] = sin(t / 10000^(2i/width))`, `y[b, t, 2i+1]` the cosine (arXiv 1706.03762, section 3.5); `x` gives the
+    shape only.
+    - (C1) `shape(y) = shape(x)`, and its last dimension is even
+
+    Example:
+    ```mlir
+    %waves = moire.sinusoidal_positions %x : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Moire_NormOp : Moire_BlockOp<"norm"> {
   let summary = "RMSNorm or LayerNorm over the features";
   let description = [{
@@ -127,15 +145,32 @@ def Moire_NormOp : Moire_BlockOp<"norm"> {
   let hasVerifier = 1;
 }
 
+/// Rotary positions, stretched or not: see moire.rotary_table.
+defvar rotaryArguments = (ins OptionalAttr<Moire_RopeScalingAttr>:$rope_scaling, OptionalAttr<F64Attr>:$rope_factor,
+                              OptionalAttr<I64Attr>:$rope_original);
+
 def Moire_AttentionOp : Moire_BlockOp<"attention"> {
-  let summary = "Causal multi-head attention with grouped-query heads";
+  let summary = "Multi-head attention with grouped-query heads, in the variants of the public model families";
   let description = [{
-    Projections q (`heads * head_dim`), k and v (`kv_heads * head_dim` each) of x, rotary positions on q and k when
-    `rope_base` is given (halves rotated: `(a, b) -> (a cos - b sin, b cos + a sin)`, angle `t / base^(2i/head_dim)`),
-    softmax of `q.k / sqrt(head_dim)` over earlier positions, output projection back to the width.
+    Projections q (`heads * head_dim`), k (`kv_heads * head_dim`) and v (`kv_heads * value_dim`; value_dim is head_dim
+    when it is not given) of x, side by side in one matrix; `moire.softmax_attention` of them, causal unless
+    `bidirectional`, with its `window`, `softcap`, `alibi`, `sinks` (a parameter of one number per head, 0 at first) and
+    scale (`1/sqrt(head_dim)` when it is not given); output projection back to the width.
+    - `qk_norm`: RMSNorm (eps 1e-6) of q and of k before the rotation, per head with a weight of head_dim that all heads
+      share, or over all features at once.
+    - `rope_base`: rotary positions on the first `rope_dim` (when not given: all) features of each head of q and k,
+      halves of these rotated: `(a, b) -> (a cos - b sin, b cos + a sin)`; angles and scalings of `moire.rotary_table`.
+      Yarn also multiplies the scale by `(0.1 log(factor) + 1)^2` (arXiv 2309.00071, equation 15).
+    - `gate`: what the heads give is multiplied, before the output projection, by `sigmoid(x W)`: one number for each
+      head (in full precision), or for each feature.
+
     - (C1) `shape(y) = shape(x)`
     - (C2) kv_heads divides heads
-    - (C3) head_dim is even when rope_base is given
+    - (C3) as many features as rope_base turns are even in number and at most head_dim; rope_dim and rope_scaling need
+      rope_base
+    - (C4) window >= 1; softcap, scale > 0
+    - (C5) rope_factor is given with rope_scaling and only then, and is at least 1; rope_original with yarn and only
+      then
 
     Example:
     ```mlir
@@ -145,7 +180,47 @@ def Moire_AttentionOp : Moire_BlockOp<"attention"> {
     ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
-                        OptionalAttr<F64Attr>:$rope_base, BoolAttr:$bias), blockArguments);
+                        OptionalAttr<I64Attr>:$value_dim, UnitAttr:$bidirectional, OptionalAttr<I64Attr>:$window,
+                        UnitAttr:$sinks, OptionalAttr<F64Attr>:$softcap, UnitAttr:$alibi, OptionalAttr<F64Attr>:$scale,
+                        OptionalAttr<Moire_QkNormAttr>:$qk_norm, OptionalAttr<Moire_OutputGateAttr>:$gate,
+                        OptionalAttr<F64Attr>:$rope_base, OptionalAttr<I64Attr>:$rope_dim), rotaryArguments,
+                       (ins BoolAttr:$bias), blockArguments);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Features of a head of v.
+    int64_t valueSize() { return getValueDim().value_or(getHeadDim()); }
+    /// Features of a head that are rotated.
+    int64_t rotatedSize() { return getRopeBase() ? getRopeDim().value_or(getHeadDim()) : 0; }
+  }];
+}
+
+def Moire_LatentAttentionOp : Moire_BlockOp<"latent_attention"> {
+  let summary = "Attention whose keys and values come from one small latent (MLA)";
+  let description = [{
+    Multi-head latent attention (arXiv 2405.04434, section 2.1; 2412.19437). With an RMSNorm (eps 1e-6) on each latent:
+    - `(c, r) = x W_kv_down`, kv_latent and rope_dim features; `(k_h, v_h) = norm(c) W_kv_up`, nope_dim and value_dim
+      features for each head h; the key of h is `(k_h, rope(r))`: its rotated part is shared by all heads.
+    - `(q_h, p_h) = norm(x W_q_down) W_q_up`, or `x W_q` without q_latent; the query of h is `(q_h, rope(p_h))`.
+    - causal softmax attention with the scale `1/sqrt(nope_dim + rope_dim)`, output projection back to the width.
+    Rotary positions and their scaling as in moire.attention. Decoding keeps the keys and values of all heads.
+
+    - (C1) `shape(y) = shape(x)`
+    - (C2) all sizes are at least 1, rope_dim is even
+    - (C3) rope_factor is given with rope_scaling and only then, and is at least 1; rope_original with yarn and only
+      then
+
+    Example:
+    ```mlir
+    %l = moire.latent_attention %n path "layers.#.mla" {heads = 2 : i64, kv_latent = 6 : i64, nope_dim = 4 : i64, paths
+        = ["layers.0.mla", "layers.1.mla"], q_latent = 5 : i64, rope_base = 1.000000e+04 : f64, rope_dim = 2 : i64,
+        value_dim = 3 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    ```
+  }];
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$heads, I64Attr:$kv_latent, OptionalAttr<I64Attr>:$q_latent,
+                        I64Attr:$nope_dim, I64Attr:$rope_dim, I64Attr:$value_dim, F64Attr:$rope_base), rotaryArguments,
+                       blockArguments);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -368,9 +443,11 @@ def Moire_Mamba2Op : Moire_BlockOp<"mamba2"> {
 def Moire_HeadOp : Moire_BlockOp<"head"> {
   let summary = "Logits over the vocabulary";
   let description = [{
-    `y = x W (+ b)` in full precision out; `tied` is the path of an embedding whose transposed table serves as W.
+    `y = x W (+ b)` in full precision out; `tied` is the path of an embedding whose transposed table serves as W. With
+    `softcap` c the result is `c tanh(y / c)`.
     - (C1) `shape(y) = shape(x)[:-1] ++ [vocab]`, in full precision
     - (C2) `tied` names a `moire.embed` of the same model, with the same vocab and width
+    - (C3) softcap > 0
 
     Example:
     ```mlir
@@ -378,7 +455,8 @@ def Moire_HeadOp : Moire_BlockOp<"head"> {
         (tensor<2x3x8xbf16>) -> tensor<2x3x16xf32>
     ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$vocab, BoolAttr:$bias, OptionalAttr<StrAttr>:$tied),
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$vocab, BoolAttr:$bias, OptionalAttr<StrAttr>:$tied,
+                        OptionalAttr<F64Attr>:$softcap),
                        blockArguments);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";

@@ -23,7 +23,7 @@ def Moire_Unary : Moire_Enum<"Unary", "pointwise functions of one operand", [
   I32EnumAttrCase<"Neg", 0, "neg">, I32EnumAttrCase<"Exp", 1, "exp">, I32EnumAttrCase<"Log", 2, "log">,
   I32EnumAttrCase<"Relu", 3, "relu">, I32EnumAttrCase<"Relu2", 4, "relu2">, I32EnumAttrCase<"Gelu", 5, "gelu">,
   I32EnumAttrCase<"Silu", 6, "silu">, I32EnumAttrCase<"Sigmoid", 7, "sigmoid">,
-  I32EnumAttrCase<"Softplus", 8, "softplus">]>;
+  I32EnumAttrCase<"Softplus", 8, "softplus">, I32EnumAttrCase<"Tanh", 9, "tanh">]>;
 def Moire_UnaryAttr : Moire_EnumAttr<Moire_Unary, "unary">;
 
 def Moire_Binary : Moire_Enum<"Binary", "pointwise functions of two operands", [
@@ -59,6 +59,21 @@ def Moire_EmitAttr : Moire_EnumAttr<Moire_Emit, "emit">;
 def Moire_Padding : Moire_Enum<"Padding", "what a convolution reads before its input begins", [
   I32EnumAttrCase<"Causal", 0, "causal">, I32EnumAttrCase<"Valid", 1, "valid">]>;
 def Moire_PaddingAttr : Moire_EnumAttr<Moire_Padding, "padding">;
+
+/// What q and k are normalised over.
+def Moire_QkNorm : Moire_Enum<"QkNorm", "normalisations of queries and keys", [
+  I32EnumAttrCase<"Head", 0, "head">, I32EnumAttrCase<"Full", 1, "full">]>;
+def Moire_QkNormAttr : Moire_EnumAttr<Moire_QkNorm, "qk_norm">;
+
+/// How fine the gate on the output of attention is.
+def Moire_OutputGate : Moire_Enum<"OutputGate", "gates on what the heads give", [
+  I32EnumAttrCase<"Head", 0, "head">, I32EnumAttrCase<"Element", 1, "element">]>;
+def Moire_OutputGateAttr : Moire_EnumAttr<Moire_OutputGate, "output_gate">;
+
+/// How rotary positions are stretched over a longer context than the one trained on.
+def Moire_RopeScaling : Moire_Enum<"RopeScaling", "stretched rotary positions", [
+  I32EnumAttrCase<"Linear", 0, "linear">, I32EnumAttrCase<"Ntk", 1, "ntk">, I32EnumAttrCase<"Yarn", 2, "yarn">]>;
+def Moire_RopeScalingAttr : Moire_EnumAttr<Moire_RopeScaling, "rope_scaling">;
 
 /// What learning rates, decay, and later width scaling and sharding are keyed on.
 def Moire_Role : Moire_Enum<"Role", "roles of parameters", [

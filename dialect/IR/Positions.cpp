@@ -58,6 +58,8 @@ Dependence ScaleOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CastOp::getDependence(unsigned, unsigned) { return same; }
 Dependence FillOp::getDependence(unsigned, unsigned) { return none; }
 Dependence RotaryTableOp::getDependence(unsigned, unsigned) { return none; }
+Dependence TileOp::getDependence(unsigned, unsigned) { return same; }
+Dependence FoldOp::getDependence(unsigned, unsigned) { return same; }
 Dependence SoftmaxOp::getDependence(unsigned, unsigned) { return same; }
 Dependence SoftmaxGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CrossEntropyOp::getDependence(unsigned, unsigned) { return same; }
@@ -165,9 +167,19 @@ Dependence GroupedLinearOp::getDependence(unsigned operand, unsigned) { // offse
 }
 Dependence GroupedLinearGradWeightOp::getDependence(unsigned, unsigned) { return all; }
 
-Dependence CausalAttentionOp::getDependence(unsigned operand, unsigned) { return operand == 0 ? same : past; }
-Dependence CausalAttentionGradOp::getDependence(unsigned, unsigned) { return allTime; }
+Dependence SoftmaxAttentionOp::getDependence(unsigned operand, unsigned) {
+  if (operand == 3)
+    return onWeight(getSinks());
+  return operand == 0 ? same : getBidirectional() ? allTime : past;
+}
+Dependence SoftmaxAttentionGradOp::getDependence(unsigned operand, unsigned result) {
+  if (operand == 6)
+    return onWeight(getSinks());
+  return result == 3 ? all : allTime; // 3: dsinks
+}
 Dependence CachedAttentionOp::getDependence(unsigned operand, unsigned result) {
+  if (operand == 6)
+    return result == 0 ? onWeight(getSinks()) : none;
   if (result != 0) // the caches go on
     return operand == 0 ? none : past;
   return operand == 0 ? same : past;

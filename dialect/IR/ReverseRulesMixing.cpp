@@ -58,12 +58,13 @@ LogicalResult GroupedLinearOp::buildReverse(OpBuilder &builder, ReverseScope &sc
   return success();
 }
 
-LogicalResult CausalAttentionOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
+LogicalResult SoftmaxAttentionOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   if (failed(refuseCotangent(scope, getOperation()->getResult(1), "lse")))
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
-  auto grad = CausalAttentionGradOp::create(builder, getLoc(), getQ().getType(), getK().getType(), getV().getType(), dy,
-                                            getQ(), getK(), getV(), getY(), getLse(), getScale());
+  auto grad = SoftmaxAttentionGradOp::create(builder, getLoc(), dy, getQ(), getK(), getV(), getY(), getLse(),
+                                             getSinks(), getBidirectionalAttr(), getWindowAttr(), getScaleAttr(),
+                                             getSoftcapAttr(), getAlibiAttr());
   for (auto [operand, gradient] : llvm::zip_equal(getOperands(), grad.getResults()))
     if (scope.wanted(operand))
       scope.accumulate(operand, gradient);

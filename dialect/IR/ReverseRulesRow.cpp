@@ -47,6 +47,16 @@ LogicalResult LookupOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   return success();
 }
 
+LogicalResult TileOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
+  scope.accumulate(getX(), FoldOp::create(builder, getLoc(), scope.cotangent(getY()), getCopies()));
+  return success();
+}
+
+LogicalResult FoldOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
+  scope.accumulate(getX(), TileOp::create(builder, getLoc(), scope.cotangent(getY()), getCopies()));
+  return success();
+}
+
 LogicalResult RopeOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   if (scope.wanted(getCos()) || scope.wanted(getSin()))
     return emitOpError("has no reverse rule for its tables");

@@ -8,6 +8,8 @@
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
 #include "dialect/IR/Verify.h"
+#include <algorithm>
+#include <cmath>
 
 using namespace mlir;
 using namespace moire;
@@ -166,7 +168,92 @@ LogicalResult RotaryTableOp::verify() {
   if (failed(expectRank(*this, "cos", getCos().getType(), 2)) || // rotary_table.C1
       failed(expectType(*this, "sin", getSin().getType(), getCos().getType())))
     return failure();
-  return expectPositive(*this, "base", getBase()); // rotary_table.C2
+  bool stretched = getScaling() && *getScaling() != RopeScaling::Linear;
+  double base = getBase().convertToDouble();
+  if (!(base > (stretched ? 1 : 0))) // rotary_table.C2
+    return emitOpError("expects `base` above ") << (stretched ? 1 : 0) << ", got " << base;
+  if (stretched && lastExtent(getCos().getType()) < 2) // rotary_table.C2
+    return emitOpError("expects more than one pair of features to scale, got ") << lastExtent(getCos().getType());
+  if (getScaling().has_value() != getFactor().has_value()) // rotary_table.C3
+    return emitOpError("expects `scaling` and `factor` together");
+  if (getFactor() && !(getFactor()->convertToDouble() >= 1)) // rotary_table.C3
+    return emitOpError("expects `factor` of 1 or more, got ") << getFactor()->convertToDouble();
+  if (getOriginal().has_value() != (getScaling() == RopeScaling::Yarn)) // rotary_table.C3
+    return emitOpError("expects `original` with the scaling yarn, and only there");
+  int64_t original = getOriginal().value_or(1);
+  if (original < 1) // rotary_table.C3
+    return emitOpError("expects `original` of 1 or more, got ") << original;
+  return success();
+}
+
+/// The formulas of the op's description.
+SmallVector<double> RotaryTableOp::frequencies() {
+  int64_t half = lastExtent(getCos().getType());
+  double base = getBase().convertToDouble(), dim = 2.0 * double(half);
+  double factor = getFactor() ? getFactor()->convertToDouble() : 1;
+  std::optional<RopeScaling> scaling = getScaling();
+  if (scaling == RopeScaling::Ntk)
+    base *= std::pow(factor, dim / (dim - 2));
+  double low = 0, high = 0;
+  if (scaling == RopeScaling::Yarn) {
+    constexpr double fastTurns = 32, slowTurns = 1;
+    auto pairTurning = [&](double turns) {
+      return dim * std::log(double(*getOriginal()) / (2 * M_PI * turns)) / (2 * std::log(base));
+    };
+    low = std::max(std::floor(pairTurning(fastTurns)), 0.0);
+    high = std::max(std::min(std::ceil(pairTurning(slowTurns)), dim - 1), low + 0.001);
+  }
+  SmallVector<double> result;
+  for (int64_t pair = 0; pair < half; ++pair) {
+    double frequency = 1 / std::pow(base, double(pair) / double(half));
+    if (scaling == RopeScaling::Linear)
+      frequency /= factor;
+    if (scaling == RopeScaling::Yarn) {
+      double stretched = std::clamp((double(pair) - low) / (high - low), 0.0, 1.0);
+      frequency *= stretched / factor + 1 - stretched;
+    }
+    result.push_back(frequency);
+  }
+  return result;
+}
+
+LogicalResult TileOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                       DictionaryAttr attributes, OpaqueProperties properties, RegionRange regions,
+                                       SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  auto x = operands.size() == 1 ? dyn_cast<RankedTensorType>(operands[0].getType()) : RankedTensorType();
+  int64_t copies = adaptor.getCopies();
+  if (!x || x.getRank() == 0 || copies < 1) // tile.C1
+    return emitOptionalError(location, "expects an operand with a last dimension, and 1 copy or more");
+  types.push_back(x.clone(withLast(x.getShape().drop_back(), x.getShape().back() * copies))); // tile.C2
+  return success();
+}
+
+LogicalResult TileOp::verify() {
+  int64_t copies = getCopies();
+  if (copies < 1) // tile.C1
+    return emitOpError("expects 1 copy or more, got ") << copies;
+  return success();
+}
+
+LogicalResult FoldOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                       DictionaryAttr attributes, OpaqueProperties properties, RegionRange regions,
+                                       SmallVectorImpl<Type> &types) {
+  Adaptor adaptor(operands, attributes, properties, regions);
+  auto x = operands.size() == 1 ? dyn_cast<RankedTensorType>(operands[0].getType()) : RankedTensorType();
+  int64_t copies = adaptor.getCopies();
+  if (!x || x.getRank() == 0 || copies < 1 || x.getShape().back() % copies != 0) // fold.C1
+    return emitOptionalError(location, "expects an operand whose last dimension is a multiple of ", copies);
+  types.push_back(x.clone(withLast(x.getShape().drop_back(), x.getShape().back() / copies))); // fold.C2
+  return success();
+}
+
+LogicalResult FoldOp::verify() {
+  int64_t copies = getCopies();
+  if (copies < 1 || lastExtent(getX().getType()) % copies != 0) // fold.C1
+    return emitOpError("expects `copies` to divide the last dimension, got ")
+           << copies << " and " << lastExtent(getX().getType());
+  return success();
 }
 
 LogicalResult RopeOp::verify() {

@@ -132,20 +132,39 @@ def Moire_LookupGradOp : Moire_TensorOp<"lookup_grad", []> {
 def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
   let summary = "Cosines and sines of rotary positions";
   let description = [{
-    `cos[t, i] = cos(t / base^(2i/dim))` for i < dim/2, and sin likewise; computed at compile time in double and
-    rounded once. `dim = 2 dim(cos, 1)`.
+    `cos[t, i] = cos(t f(i))` for i < dim/2, and sin likewise; computed at compile time in double and rounded once.
+    `dim = 2 dim(cos, 1)`. With `g(i) = base^(-2i/dim)` and s the factor, f is
+    - without scaling `g(i)` (arXiv 2104.09864);
+    - `linear`: `g(i) / s` (arXiv 2306.15595);
+    - `ntk`: g of the base `base s^(dim/(dim-2))` (arXiv 2309.00071, section 3.1);
+    - `yarn`: `g(i) (m(i) / s + 1 - m(i))`, `m(i) = min(1, max(0, (i - low) / (high - low)))`, where low and high are
+      the pairs that turn 32 times and once within `original` positions: with `p(r) = dim log(original / (2 pi r)) / (2
+      log base)`, low = floor p(32) and high = ceil p(1), kept within 0 and dim - 1, high at least 0.001 above low
+      (arXiv 2309.00071, section 3.2, in the form of its reference code).
+
     - (C1) both results are rank 2 and of one type
-    - (C2) base > 0
+    - (C2) base > 0; base > 1 and dim > 2 with ntk and yarn
+    - (C3) factor is given with scaling and only then, and is at least 1; original with yarn and only then, and is at
+      least 1
 
     Example:
     ```mlir
     %cos, %sin = moire.rotary_table 1.000000e+04 : tensor<64x4xf32>, tensor<64x4xf32>
+    %c, %s = moire.rotary_table 1.000000e+04 scaling yarn factor 4.000000e+00 original 16 : tensor<64x4xf32>,
+        tensor<64x4xf32>
     ```
   }];
-  let arguments = (ins F64Attr:$base);
+  let arguments = (ins F64Attr:$base, OptionalAttr<Moire_RopeScalingAttr>:$scaling, OptionalAttr<F64Attr>:$factor,
+                       OptionalAttr<I64Attr>:$original);
   let results = (outs Moire_FullTensor:$cos, Moire_FullTensor:$sin);
-  let assemblyFormat = "$base attr-dict `:` type(results)";
+  let assemblyFormat = [{
+    $base (`scaling` `` $scaling^)? (`factor` $factor^)? (`original` $original^)? attr-dict `:` type(results)
+  }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// f of each pair of features: the angle between neighbouring positions.
+    ::llvm::SmallVector<double> frequencies();
+  }];
 }
 
 def Moire_RopeOp : Moire_TensorOp<"rope", [Differentiable, Rows, AllTypesMatch<["x", "y"]> /*rope.C3*/]> {
@@ -166,6 +185,42 @@ def Moire_RopeOp : Moire_TensorOp<"rope", [Differentiable, Rows, AllTypesMatch<[
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$cos, Moire_FullTensor:$sin, UnitAttr:$inverse);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = "$x `,` $cos `,` $sin (`inverse` $inverse^)? attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_TileOp : Moire_TensorOp<"tile", [Differentiable, Rows, InferTypes]> {
+  let summary = "Features repeated";
+  let description = [{
+    `y[.., j n + i] = x[.., i]` for j below `copies`, n features of x.
+    - (C1) x has a last dimension, copies >= 1
+    - (C2) `shape(y) = shape(x)[:-1] ++ [copies n]`, and the element types agree
+
+    Example:
+    ```mlir
+    %y = moire.tile %x by 3 : (tensor<2x3x4xbf16>) -> tensor<2x3x12xbf16>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x, I64Attr:$copies);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `by` $copies attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_FoldOp : Moire_TensorOp<"fold", [Differentiable, Rows, InferTypes]> {
+  let summary = "Sums of features that stand a period apart";
+  let description = [{
+    `y[.., i] = sum_j x[.., j n + i]` for j below `copies`, n features of y: the reverse of `moire.tile`.
+    - (C1) copies divides the last dimension of x
+    - (C2) `shape(y) = shape(x)[:-1] ++ [n]`, and the element types agree
+
+    Example:
+    ```mlir
+    %y = moire.fold %x by 3 : (tensor<2x3x12xbf16>) -> tensor<2x3x4xbf16>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x, I64Attr:$copies);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `by` $copies attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

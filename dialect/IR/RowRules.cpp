@@ -103,6 +103,12 @@ bool LayerNormGradOp::isResultSummed(unsigned result) { return result >= 1; }
 int64_t LookupOp::getOperandRowRank(unsigned operand) { return operand == 0 ? scalar : whole; }
 int64_t LookupOp::getResultRowRank(unsigned) { return features; }
 
+int64_t TileOp::getOperandRowRank(unsigned) { return features; }
+int64_t TileOp::getResultRowRank(unsigned) { return features; }
+
+int64_t FoldOp::getOperandRowRank(unsigned) { return features; }
+int64_t FoldOp::getResultRowRank(unsigned) { return features; }
+
 int64_t RopeOp::getOperandRowRank(unsigned) { return features; } // a table row belongs to a time step
 int64_t RopeOp::getResultRowRank(unsigned) { return features; }
 

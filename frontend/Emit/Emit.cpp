@@ -148,6 +148,8 @@ private:
   Value emitLayer(const Layer &layer, ArrayRef<Value> operands, Type type, Location loc) {
     StringRef name = layer.builtin->name;
     Value x = operands[0], second = operands.size() > 1 ? operands[1] : Value();
+    if (name == "sinusoidal_positions")
+      return SinusoidalPositionsOp::create(builder, loc, type, x);
     if (!layer.builtin->hasParameters)
       return UnaryOp::create(builder, loc, type, x, *symbolizeUnary(name));
     std::string path = symbolicPath(layer.path);
@@ -166,12 +168,14 @@ private:
     if (name == "layer_norm")
       return NormOp::create(builder, loc, type, x, NormKind::Layer, real(layer, "eps"), flag(layer, "bias"), path,
                             paths);
-    if (name == "attention") {
-      const sema::Constant &rope = *argumentOf(layer, "rope").constant;
-      FloatAttr base = rope.kind == sema::Constant::Kind::None ? FloatAttr() : builder.getF64FloatAttr(rope.asReal());
-      return AttentionOp::create(builder, loc, type, x, count(layer, "heads"), count(layer, "kv_heads"),
-                                 count(layer, "head_dim"), base, flag(layer, "bias"), path, paths);
-    }
+    if (name == "attention")
+      return emitAttention(layer, x, type, loc, path, paths);
+    if (name == "latent_attention")
+      return LatentAttentionOp::create(builder, loc, type, x, integer(layer, "heads"), integer(layer, "kv_latent"),
+                                       integer(layer, "q_latent"), integer(layer, "nope_dim"),
+                                       integer(layer, "rope_dim"), integer(layer, "value_dim"), number(layer, "rope"),
+                                       ropeScaling(layer), number(layer, "rope_factor"),
+                                       integer(layer, "rope_original"), builder.getStringAttr(path), paths);
     if (name == "linear")
       return DenseOp::create(builder, loc, type, x, count(layer, "width"), flag(layer, "bias"), path, paths);
     if (name == "mlp")
@@ -197,7 +201,41 @@ private:
     assert(name == "head" && "a built-in without emission");
     const sema::ArgumentValue &tied = argumentOf(layer, "tied");
     StringAttr table = tied.layer ? builder.getStringAttr(symbolicPath(tied.layer->path)) : StringAttr();
-    return HeadOp::create(builder, loc, type, x, count(layer, "vocab"), flag(layer, "bias"), table, path, paths);
+    return HeadOp::create(builder, loc, type, x, integer(layer, "vocab"), builder.getBoolAttr(flag(layer, "bias")),
+                          table, number(layer, "softcap"), builder.getStringAttr(path), paths);
+  }
+
+  /// Arguments that may be `none`, as attributes that may be missing.
+  static bool isNone(const Layer &layer, StringRef name) {
+    return argumentOf(layer, name).constant->kind == sema::Constant::Kind::None;
+  }
+  IntegerAttr integer(const Layer &layer, StringRef name) {
+    return isNone(layer, name) ? IntegerAttr() : builder.getI64IntegerAttr(count(layer, name));
+  }
+  FloatAttr number(const Layer &layer, StringRef name) {
+    return isNone(layer, name) ? FloatAttr() : builder.getF64FloatAttr(argumentOf(layer, name).constant->asReal());
+  }
+  UnitAttr unit(bool value) { return value ? builder.getUnitAttr() : UnitAttr(); }
+  RopeScalingAttr ropeScaling(const Layer &layer) {
+    return isNone(layer, "rope_scaling")
+               ? RopeScalingAttr()
+               : RopeScalingAttr::get(&context(), *symbolizeRopeScaling(word(layer, "rope_scaling")));
+  }
+
+  Value emitAttention(const Layer &layer, Value x, Type type, Location loc, StringRef path, ArrayAttr paths) {
+    auto qkNorm =
+        isNone(layer, "qk_norm") ? QkNormAttr() : QkNormAttr::get(&context(), *symbolizeQkNorm(word(layer, "qk_norm")));
+    auto gate = isNone(layer, "gate") ? OutputGateAttr()
+                                      : OutputGateAttr::get(&context(), *symbolizeOutputGate(word(layer, "gate")));
+    // What is derived from other numbers is left out where it says nothing new.
+    bool ownValues = count(layer, "value_dim") != count(layer, "head_dim");
+    return AttentionOp::create(builder, loc, type, x, integer(layer, "heads"), integer(layer, "kv_heads"),
+                               integer(layer, "head_dim"), ownValues ? integer(layer, "value_dim") : IntegerAttr(),
+                               unit(!flag(layer, "causal")), integer(layer, "window"), unit(flag(layer, "sinks")),
+                               number(layer, "softcap"), unit(flag(layer, "alibi")), number(layer, "scale"), qkNorm,
+                               gate, number(layer, "rope"), integer(layer, "rope_dim"), ropeScaling(layer),
+                               number(layer, "rope_factor"), integer(layer, "rope_original"),
+                               builder.getBoolAttr(flag(layer, "bias")), builder.getStringAttr(path), paths);
   }
 
   /// The paths of a part of a block.
@@ -237,10 +275,9 @@ private:
       return isGated(expert) ? Unary::Silu : *symbolizeUnary(word(expert, "activation"));
     };
     const Layer &expert = *argumentOf(layer, "expert").layer, *shared = argumentOf(layer, "shared").layer.get();
-    return ExpertsOp::create(builder, loc, type, x, routing, expertHidden(layer), isGated(expert),
-                             activationOf(expert), count(layer, "latent"), shared ? count(*shared, "hidden") : 0,
-                             shared && isGated(*shared), shared ? activationOf(*shared) : Unary::Silu,
-                             flag(layer, "shared_gate"), path, paths);
+    return ExpertsOp::create(builder, loc, type, x, routing, expertHidden(layer), isGated(expert), activationOf(expert),
+                             count(layer, "latent"), shared ? count(*shared, "hidden") : 0, shared && isGated(*shared),
+                             shared ? activationOf(*shared) : Unary::Silu, flag(layer, "shared_gate"), path, paths);
   }
 
   const sema::Resolved &resolved;

@@ -38,6 +38,76 @@ std::string nearbyDivisors(int64_t total, int64_t wanted) {
   return text;
 }
 
+static bool isGiven(const ArgumentValue &value) { return value.constant->kind != Constant::Kind::None; }
+
+/// The numbers that stretched rotary positions need, and no others: what is given is used.
+static bool checkRopeScaling(Completion &c) {
+  const ArgumentValue &rope = c.at("rope"), &scaling = c.at("rope_scaling");
+  const ArgumentValue &factor = c.at("rope_factor"), &original = c.at("rope_original");
+  auto fail = [&](const ArgumentValue &at, const Twine &message) {
+    (void)c.diagnostics.error(at.range, message);
+    return false;
+  };
+  if (!isGiven(scaling)) {
+    for (const ArgumentValue *unread : {&factor, &original})
+      if (isGiven(*unread))
+        return fail(*unread, "without `rope_scaling` nothing reads this number; `linear`, `ntk` or `yarn` would");
+    return true;
+  }
+  StringRef kind = scaling.constant->text;
+  if (!isGiven(rope))
+    return fail(scaling, "`rope_scaling` stretches rotary positions; `rope = …` says their base");
+  if (!isGiven(factor))
+    return fail(scaling, "`rope_scaling = " + kind + "` needs `rope_factor = …`, by how much positions are stretched");
+  if (c.real("rope_factor") < 1)
+    return fail(factor, "`rope_factor` stretches, so it is at least 1");
+  if (kind == "yarn" && !isGiven(original))
+    return fail(scaling, "`rope_scaling = yarn` needs `rope_original = …`, the context that the model was trained at");
+  if (kind != "yarn" && isGiven(original))
+    return fail(original, "`rope_scaling = " + kind + "` does not read `rope_original`; `yarn` does");
+  if (kind != "linear" && c.real("rope") <= 1)
+    return fail(rope, "`rope_scaling = " + kind + "` needs a base above 1");
+  return true;
+}
+
+/// Rotary positions turn pairs: `turned` of the `dim` features of a head.
+static bool checkRotated(Completion &c, const ArgumentValue &at, int64_t turned, int64_t dim) {
+  if (turned > dim) {
+    (void)c.diagnostics.error(at.range, Twine(turned) + " features cannot be rotated: a head has " + Twine(dim));
+    return false;
+  }
+  if (turned % 2 != 0) {
+    (void)c.diagnostics.error(at.range,
+                              turned == dim ? "rotary positions turn pairs of features, and a head has " +
+                                                  Twine(dim) + ", an odd number"
+                                            : "rotary positions turn pairs of features, and " + Twine(turned) +
+                                                  " is an odd number");
+    return false;
+  }
+  const ArgumentValue &scaling = c.at("rope_scaling");
+  if (turned == 2 && isGiven(scaling) && scaling.constant->text != "linear") {
+    (void)c.diagnostics.error(scaling.range, "`rope_scaling = " + scaling.constant->text +
+                                                 "` treats pairs differently, and only one is rotated");
+    return false;
+  }
+  return true;
+}
+
+bool completeLatentAttention(Completion &c) {
+  if (!checkRopeScaling(c))
+    return false;
+  int64_t turned = c.count("rope_dim");
+  return checkRotated(c, c.at("rope_dim"), turned, turned);
+}
+
+bool completeSinusoids(Completion &c) {
+  if (c.width % 2 == 0)
+    return true;
+  (void)c.diagnostics.error(c.range, "sines and cosines come in pairs, and the stream has " + Twine(c.width) +
+                                         " features, an odd number");
+  return false;
+}
+
 bool completeAttention(Completion &c) {
   int64_t heads = c.count("heads");
   if (!c.at("head_dim").constant) {
@@ -56,13 +126,18 @@ bool completeAttention(Completion &c) {
                                                           " query heads; " + nearbyDivisors(heads, kv) + " would fit");
     return false;
   }
-  int64_t dim = c.count("head_dim");
-  if (c.at("rope").constant->kind != Constant::Kind::None && dim % 2 != 0) {
-    (void)c.diagnostics.error(c.at("rope").range, "rotary positions turn pairs of features, and a head has " +
-                                                      Twine(dim) + ", an odd number");
+  if (!c.at("value_dim").constant)
+    c.set("value_dim", c.count("head_dim"));
+  if (!checkRopeScaling(c))
     return false;
+  const ArgumentValue &rope = c.at("rope"), &part = c.at("rope_dim");
+  if (!isGiven(rope)) {
+    if (isGiven(part))
+      (void)c.diagnostics.error(part.range, "without `rope` no features are rotated");
+    return !isGiven(part);
   }
-  return true;
+  int64_t dim = c.count("head_dim");
+  return isGiven(part) ? checkRotated(c, part, part.constant->count, dim) : checkRotated(c, rope, dim, dim);
 }
 
 bool completeMamba(Completion &c) {

@@ -14,8 +14,13 @@
 
 namespace moire::sema {
 
-/// kv_heads, head_dim; heads must divide the width, kv_heads the heads, and rotary positions need pairs.
+/// kv_heads, head_dim, value_dim; heads must divide the width, kv_heads the heads, and rotary positions need pairs and
+/// what their scaling asks for.
 bool completeAttention(Completion &);
+/// Rotary positions as in attention.
+bool completeLatentAttention(Completion &);
+/// Sines and cosines come in pairs.
+bool completeSinusoids(Completion &);
 /// experts, top_k, expansion, granularity: two ways to say the same, which must agree; and what a choice of experts and
 /// a pool of them allow. In MixtureRules.cpp.
 bool completeMoe(Completion &);

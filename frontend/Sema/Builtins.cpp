@@ -44,6 +44,9 @@ static ArgumentInfo none(StringRef name, Kind kind, StringRef doc) {
 static ArgumentInfo derivedWord(StringRef name, std::vector<StringRef> words, StringRef doc) {
   return {name, Kind::Word, Default::Derived, {}, std::move(words), doc};
 }
+static ArgumentInfo maybe(StringRef name, std::vector<StringRef> words, StringRef doc) {
+  return {name, Kind::OptionalWord, Default::Value, Constant::ofNone(), std::move(words), doc};
+}
 static ArgumentInfo bias() { return flag("bias", false, "whether each product adds a vector"); }
 
 using Arguments = std::vector<ArgumentInfo>;
@@ -99,12 +102,17 @@ static Arguments ofPool() {
 
 ArrayRef<Builtin> builtins() {
   static const std::vector<StringRef> activations = {"gelu", "relu", "relu2", "silu"};
+  static const ArgumentInfo scaling = maybe("rope_scaling", {"linear", "ntk", "yarn"}, "how positions are stretched");
+  static const ArgumentInfo factor = none("rope_factor", Kind::OptionalReal, "by how much they are stretched");
+  static const ArgumentInfo original = none("rope_original", Kind::OptionalCount, "context that yarn starts from");
   static const Builtin table[] = {
       {"embed", Input::Tokens, true,
        {required("vocab", Kind::Count, "number of different tokens"), required("width", Kind::Count, "features")},
        "a row of a table for each token", nullptr, widthOfArgument<1>},
       {"learned_positions", Input::Features, true, {}, "a learned row for each position, to be added to the stream",
        nullptr, sameWidth},
+      {"sinusoidal_positions", Input::Features, false, {},
+       "a fixed row of sines and cosines for each position, to be added to the stream", completeSinusoids, sameWidth},
       {"rms_norm", Input::Features, true,
        {real("eps", Kind::Positive, 1e-5, "added to the mean square"),
         count("groups", 1, "equal slices of the features, each with a mean of its own")},
@@ -115,8 +123,28 @@ ArrayRef<Builtin> builtins() {
       {"attention", Input::Features, true,
        {required("heads", Kind::Count, "query heads"), derived("kv_heads", Kind::Count, "key and value heads: `heads`"),
         derived("head_dim", Kind::Count, "features of a head: `width / heads`"),
-        none("rope", Kind::OptionalReal, "base of the rotary positions"), bias()},
-       "causal self-attention", completeAttention, sameWidth},
+        derived("value_dim", Kind::Count, "features of a head's values: `head_dim`"),
+        flag("causal", true, "whether a position sees itself and earlier ones only"),
+        none("window", Kind::OptionalCount, "positions that are seen, the own one among them"),
+        flag("sinks", false, "a learned number per head that takes part in the softmax's sum"),
+        none("softcap", Kind::OptionalReal, "c of c tanh(score / c)"),
+        flag("alibi", false, "whether scores fall with the distance (ALiBi)"),
+        none("scale", Kind::OptionalReal, "factor of the scores, else 1 / sqrt(head_dim)"),
+        maybe("qk_norm", {"head", "full"}, "RMSNorm of queries and keys, per head or over all features"),
+        maybe("gate", {"head", "element"}, "sigmoid gate on what the heads give"),
+        none("rope", Kind::OptionalReal, "base of the rotary positions"),
+        none("rope_dim", Kind::OptionalCount, "features of a head that are rotated, else all"),
+        scaling, factor, original, bias()},
+       "softmax self-attention", completeAttention, sameWidth},
+      {"latent_attention", Input::Features, true,
+       {required("heads", Kind::Count, "heads"),
+        required("kv_latent", Kind::Count, "features that keys and values are made from"),
+        none("q_latent", Kind::OptionalCount, "features that queries are made from, else those of the stream"),
+        required("nope_dim", Kind::Count, "features of a head's keys without positions"),
+        required("rope_dim", Kind::Count, "features of the rotated part of the keys, which all heads share"),
+        required("value_dim", Kind::Count, "features of a head's values"),
+        real("rope", Kind::Positive, 10000.0, "base of the rotary positions"), scaling, factor, original},
+       "attention over keys and values from a small latent (MLA)", completeLatentAttention, sameWidth},
       {"linear", Input::Features, true, {required("width", Kind::Count, "features of the output"), bias()},
        "one product", nullptr, widthOfArgument<0>},
       {"mlp", Input::Features, true,
@@ -154,7 +182,8 @@ ArrayRef<Builtin> builtins() {
        "state-space layer with one decay a head (Mamba-2)", completeMamba2, sameWidth},
       {"head", Input::Features, true,
        {required("vocab", Kind::Count, "logits per position"),
-        none("tied", Kind::OptionalLayer, "an `embed` bound by `let` whose table is used again"), bias()},
+        none("tied", Kind::OptionalLayer, "an `embed` bound by `let` whose table is used again"),
+        none("softcap", Kind::OptionalReal, "c of c tanh(logit / c)"), bias()},
        "logits", completeHead, widthOfArgument<0>},
       {"relu", Input::Features, false, {}, "max(x, 0)", nullptr, sameWidth},
       {"gelu", Input::Features, false, {}, "x times the normal distribution function of x", nullptr, sameWidth},
@@ -211,6 +240,13 @@ ArrayRef<StringRef> allWords() {
   return words;
 }
 bool isWord(StringRef name) { return is_contained(allWords(), name); }
+
+std::string wordsOf(const ArgumentInfo &info) {
+  std::vector<StringRef> words = info.words;
+  if (info.kind == Kind::OptionalWord)
+    words.push_back("none");
+  return listNames(words, "or");
+}
 
 /// `name` when required, `name = default`, `name = derived`.
 static std::string head(const Builtin &builtin) {
@@ -270,6 +306,8 @@ StringRef describe(Kind kind) {
     return "a count of at least 1";
   case Kind::CountOrZero:
     return "a count of at least 0";
+  case Kind::OptionalCount:
+    return "a count of at least 1, or `none`";
   case Kind::Positive:
     return "a number above 0";
   case Kind::NonNegative:
@@ -284,6 +322,8 @@ StringRef describe(Kind kind) {
     return "`true` or `false`";
   case Kind::Word:
     return "a word";
+  case Kind::OptionalWord:
+    return "a word, or `none`";
   case Kind::Pair:
     return "a pair of shares such as `(0.9, 0.95)`";
   case Kind::Layer:
@@ -300,7 +340,7 @@ StringRef describe(Kind kind) {
 static std::string wantedOf(const ArgumentInfo &info) {
   if (info.kind == Kind::RealOrWord)
     return "a number above 0, or " + listNames(info.words, "or");
-  return info.words.empty() ? describe(info.kind).str() : listNames(info.words, "or");
+  return info.words.empty() ? describe(info.kind).str() : wordsOf(info);
 }
 
 static bool isShare(double value) { return value >= 0 && value < 1; }
@@ -316,6 +356,9 @@ std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMR
     break;
   case Kind::CountOrZero:
     fits = isCount && value.count >= 0;
+    break;
+  case Kind::OptionalCount:
+    fits = value.kind == C::None || (isCount && value.count >= 1);
     break;
   case Kind::Positive:
     fits = isNumber && number > 0;
@@ -336,10 +379,12 @@ std::optional<Constant> fit(const Constant &value, const ArgumentInfo &info, SMR
     fits = value.kind == C::Bool;
     break;
   case Kind::Word:
-    fits = value.kind == C::Word && is_contained(info.words, value.text);
+  case Kind::OptionalWord:
+    fits = (value.kind == C::Word && is_contained(info.words, value.text)) ||
+           (value.kind == C::None && info.kind == Kind::OptionalWord);
     if (!fits && value.kind == C::Word) {
-      (void)diagnostics.error(range, "`" + info.name + "` is " + listNames(info.words, "or") + ", not `" + value.text +
-                                         "`" + didYouMean(value.text, info.words));
+      (void)diagnostics.error(range, "`" + info.name + "` is " + wordsOf(info) + ", not `" + value.text + "`" +
+                                         didYouMean(value.text, info.words));
       return std::nullopt;
     }
     break;

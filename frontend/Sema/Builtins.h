@@ -21,15 +21,17 @@ struct Layer;
 
 /// What a value of an argument must be.
 enum class ArgumentKind {
-  Count,        ///< at least 1
-  CountOrZero,  ///< at least 0
-  Positive,     ///< a real above 0
-  NonNegative,  ///< a real of at least 0
-  Fraction,     ///< a real in [0, 1)
-  OptionalReal, ///< a real above 0, or `none`
-  RealOrWord,   ///< a real above 0, or one of a list of words
+  Count,         ///< at least 1
+  CountOrZero,   ///< at least 0
+  OptionalCount, ///< at least 1, or `none`
+  Positive,      ///< a real above 0
+  NonNegative,   ///< a real of at least 0
+  Fraction,      ///< a real in [0, 1)
+  OptionalReal,  ///< a real above 0, or `none`
+  RealOrWord,    ///< a real above 0, or one of a list of words
   Bool,
   Word,          ///< one of a list
+  OptionalWord,  ///< one of a list, or `none`
   Pair,          ///< a tuple of two fractions
   Layer,         ///< a layer value
   OptionalLayer, ///< a layer value, or `none`
@@ -44,7 +46,7 @@ struct ArgumentInfo {
   ArgumentKind kind;
   enum class Default { Required, Value, Derived } defaults;
   Constant value;                     ///< when Default::Value
-  std::vector<llvm::StringRef> words; ///< when ArgumentKind::Word or RealOrWord
+  std::vector<llvm::StringRef> words; ///< when ArgumentKind::Word, OptionalWord or RealOrWord
   llvm::StringRef doc;
 };
 
@@ -113,6 +115,9 @@ int64_t expertHidden(const Layer &experts);
 /// The table as Markdown: a line for each layer, setting and function with its arguments and defaults. The language
 /// reference holds the same lines.
 void printBuiltins(llvm::raw_ostream &os);
+
+/// All that an argument of words can be, as a list.
+std::string wordsOf(const ArgumentInfo &info);
 
 /// Checks a constant against an argument's kind, widening counts to reals. Reports at `range` and returns nothing when
 /// it does not fit.

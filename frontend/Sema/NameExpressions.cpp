@@ -65,7 +65,7 @@ void NameChecker::reference(const ast::Name &name, const ArgumentInfo *info) {
   }
   if (info && !info->words.empty()) {
     if (!is_contained(info->words, name.text))
-      (void)diagnostics.error(name.range, "`" + info->name + "` is " + listNames(info->words, "or") + ", not `" +
+      (void)diagnostics.error(name.range, "`" + info->name + "` is " + wordsOf(*info) + ", not `" +
                                               name.text + "`" + didYouMean(name.text, info->words));
     return;
   }
@@ -81,7 +81,7 @@ void NameChecker::reference(const ast::Name &name, const ArgumentInfo *info) {
     return;
   }
   std::vector<StringRef> known = visibleNames();
-  if (info && info->kind == ArgumentKind::Word)
+  if (info)
     llvm::append_range(known, info->words);
   (void)diagnostics.error(name.range, "unknown name `" + name.text + "`" + didYouMean(name.text, known));
 }

@@ -74,10 +74,10 @@ using moire::cpu::formOf;
 
 extern "C" {
 #define MOIRE_DEFINE_ATTENTION(SUFFIX, FIELD, X, S)                                                                    \
-  void moire_attention_##SUFFIX(                                                                                       \
-      int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim, int64_t value_dim, int32_t causal,    \
-      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const X *q, int64_t q_stride, const X *k,     \
-      int64_t k_stride, const X *v, int64_t v_stride, X *out, int64_t out_stride, S *lse) {                            \
+  void moire_attention_##SUFFIX(int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim,             \
+                                int64_t value_dim, int32_t causal, int64_t window, int32_t alibi, S scale, S softcap,  \
+                                const S *sinks, const X *q, int64_t q_stride, const X *k, int64_t k_stride,            \
+                                const X *v, int64_t v_stride, X *out, int64_t out_stride, S *lse) {                    \
     moire::cpu::functions##FIELD().forward(                                                                            \
         {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks), batch, time, 0, q,  \
          q_stride, k, k_stride, v, v_stride, out, out_stride, lse});                                                   \
@@ -88,15 +88,33 @@ extern "C" {
       int64_t k_stride, const X *v, int64_t v_stride, const X *out, int64_t out_stride, const S *lse, const X *dout,   \
       int64_t dout_stride, X *dq, int64_t dq_stride, X *dk, int64_t dk_stride, X *dv, int64_t dv_stride, S *dsinks) {  \
     moire::cpu::functions##FIELD().backward(                                                                           \
-        {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks), batch, time, q,     \
-         q_stride, k, k_stride, v, v_stride, out, out_stride, lse, dout, dout_stride, dq, dq_stride, dk, dk_stride,    \
-         dv, dv_stride, dsinks});                                                                                      \
+        {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks),                     \
+         batch,                                                                                                        \
+         time,                                                                                                         \
+         q,                                                                                                            \
+         q_stride,                                                                                                     \
+         k,                                                                                                            \
+         k_stride,                                                                                                     \
+         v,                                                                                                            \
+         v_stride,                                                                                                     \
+         out,                                                                                                          \
+         out_stride,                                                                                                   \
+         lse,                                                                                                          \
+         dout,                                                                                                         \
+         dout_stride,                                                                                                  \
+         dq,                                                                                                           \
+         dq_stride,                                                                                                    \
+         dk,                                                                                                           \
+         dk_stride,                                                                                                    \
+         dv,                                                                                                           \
+         dv_stride,                                                                                                    \
+         dsinks});                                                                                                     \
   }                                                                                                                    \
-  void moire_attention_cached_##SUFFIX(                                                                                \
-      int64_t count, int64_t position, int64_t capacity, int64_t heads, int64_t kv_heads, int64_t dim,                 \
-      int64_t value_dim, int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const X *q,                \
-      int64_t q_stride, const X *k, int64_t k_stride, const X *v, int64_t v_stride, X *k_cache, X *v_cache, X *out,    \
-      int64_t out_stride) {                                                                                            \
+  void moire_attention_cached_##SUFFIX(int64_t count, int64_t position, int64_t capacity, int64_t heads,               \
+                                       int64_t kv_heads, int64_t dim, int64_t value_dim, int64_t window,               \
+                                       int32_t alibi, S scale, S softcap, const S *sinks, const X *q,                  \
+                                       int64_t q_stride, const X *k, int64_t k_stride, const X *v, int64_t v_stride,   \
+                                       X *k_cache, X *v_cache, X *out, int64_t out_stride) {                           \
     moire::cpu::attendCached<X, S>(                                                                                    \
         moire::cpu::functions##FIELD(),                                                                                \
         {formOf<S>(heads, kv_heads, dim, value_dim, 1, window, alibi, scale, softcap, sinks), 1, count, position, q,   \

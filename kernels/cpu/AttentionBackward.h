@@ -136,8 +136,8 @@ public:
         int64_t row = i * s.time + t;
         S power = (s.sinks[head] - s.lse[(i * s.heads + head) * s.time + t]) * expScale<S>, weight[lanes];
         V::store(weight, expScaled(V::broadcast(power)));
-        sum -= weight[0] * deltaOf(s.out + row * s.outStride + head * s.valueDim,
-                                   s.dout + row * s.doutStride + head * s.valueDim);
+        sum -= weight[0] *
+               deltaOf(s.out + row * s.outStride + head * s.valueDim, s.dout + row * s.doutStride + head * s.valueDim);
       }
     s.dsinks[head] = sum;
   }
@@ -200,7 +200,8 @@ private:
     int64_t begin, end;
   };
   Seen seenBy(int64_t row, int64_t rows, int64_t ahead, int64_t count) const {
-    return {firstSeen<S>(s, ahead + row) / step * step, endSeen<S>(s, ahead + smaller(row + tileRows, rows) - 1, count)};
+    return {firstSeen<S>(s, ahead + row) / step * step,
+            endSeen<S>(s, ahead + smaller(row + tileRows, rows) - 1, count)};
   }
 
   /// P and dS of the pair of blocks, where they see each other.
@@ -276,10 +277,9 @@ private:
     for (int64_t row = 0; row < rows; row += tileRows) {
       Seen seen = seenBy(row, rows, ahead, count);
       if (seen.end > seen.begin)
-        multiplyRows<Format, true>((seen.end - seen.begin + pair - 1) / pair,
-                                   dAlong + row * keySideUnits + seen.begin / pair, keySideUnits, 1,
-                                   keyPanels + seen.begin / pair * width, keySideUnits, columns, dq + row * columns,
-                                   columns, S(1));
+        multiplyRows<Format, true>(
+            (seen.end - seen.begin + pair - 1) / pair, dAlong + row * keySideUnits + seen.begin / pair, keySideUnits, 1,
+            keyPanels + seen.begin / pair * width, keySideUnits, columns, dq + row * columns, columns, S(1));
     }
   }
 

@@ -37,16 +37,14 @@ template <typename S> struct Form {
 
   int64_t kvHead(int64_t head) const { return head / (heads / kvHeads); }
 
-  bool sees(int64_t t, int64_t u) const {
-    return (u <= t || !causal) && (window == 0 || std::abs(t - u) < window);
-  }
+  bool sees(int64_t t, int64_t u) const { return (u <= t || !causal) && (window == 0 || std::abs(t - u) < window); }
 
   S slope(int64_t head) const {
     int64_t power = 1;
     while (power * 2 <= heads)
       power *= 2;
-    double exponent = head < power ? -8.0 * double(head + 1) / double(power)
-                                   : -4.0 * double(2 * (head - power) + 1) / double(power);
+    double exponent =
+        head < power ? -8.0 * double(head + 1) / double(power) : -4.0 * double(2 * (head - power) + 1) / double(power);
     return alibi ? S(std::exp2(exponent)) : S(0);
   }
 
@@ -97,10 +95,10 @@ void attention(int64_t batch, int64_t time, const Form<S> &form, const X *q, int
     for (int64_t h = 0; h < form.heads; ++h) {
       int64_t kv = form.kvHead(h);
       for (int64_t t = 0; t < time; ++t)
-        lse[(i * form.heads + h) * time + t] =
-            attendRow<X, S>(form, h, t, time, q + (i * time + t) * qStride + h * form.dim,
-                            k + i * time * kStride + kv * form.dim, kStride, v + i * time * vStride + kv * form.valueDim,
-                            vStride, out + (i * time + t) * outStride + h * form.valueDim);
+        lse[(i * form.heads + h) * time + t] = attendRow<X, S>(
+            form, h, t, time, q + (i * time + t) * qStride + h * form.dim, k + i * time * kStride + kv * form.dim,
+            kStride, v + i * time * vStride + kv * form.valueDim, vStride,
+            out + (i * time + t) * outStride + h * form.valueDim);
     }
 }
 
@@ -129,7 +127,8 @@ void attentionBackward(int64_t batch, int64_t time, const Form<S> &form, const X
           for (int64_t u = 0; u < time; ++u) {
             if (!form.sees(t, u))
               continue;
-            const X *kRow = k + (i * time + u) * kStride + kv * dim, *vRow = v + (i * time + u) * vStride + kv * valueDim;
+            const X *kRow = k + (i * time + u) * kStride + kv * dim,
+                    *vRow = v + (i * time + u) * vStride + kv * valueDim;
             S product = dot<X, S>(dim, qRow, kRow);
             S p = std::exp(form.score(h, t, u, product) - rowLse);
             S ds = form.scoreSlope(product) * p * (dot<X, S>(valueDim, doutRow, vRow) - delta);

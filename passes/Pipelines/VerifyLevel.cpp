@@ -22,8 +22,8 @@ using namespace moire;
 namespace {
 
 bool isBlock(Operation *op) {
-  return isa<ModelOp, ReturnOp, EmbedOp, LearnedPositionsOp, NormOp, AttentionOp, DenseOp, MlpOp, SwigluOp, RouterOp,
-             ExpertsOp, MambaOp, Mamba2Op, HeadOp>(op);
+  return isa<ModelOp, ReturnOp, EmbedOp, LearnedPositionsOp, SinusoidalPositionsOp, NormOp, AttentionOp,
+             LatentAttentionOp, DenseOp, MlpOp, SwigluOp, RouterOp, ExpertsOp, MambaOp, Mamba2Op, HeadOp>(op);
 }
 
 /// Row ops that are bookkeeping on buffers, and so may stand alone.

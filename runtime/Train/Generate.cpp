@@ -52,8 +52,8 @@ Result<int64_t> generate(Model &model, const std::vector<int32_t> &prompt, int64
   const auto length = static_cast<int64_t>(prompt.size());
   if (package.decode_context == 0)
     return Status::error(
-        "this model lets tokens of several sequences meet (a router with `group`), so it has no way to "
-        "read one sequence: it trains and evaluates, but does not generate");
+        "this model has no way to read one sequence token by token (a router with `group` lets tokens of several "
+        "sequences meet, or a layer sees later positions): it trains and evaluates, but does not generate");
   if (length > package.decode_context)
     return Status::error("the prompt has {} tokens, the model's context for generation {}", length,
                          package.decode_context);

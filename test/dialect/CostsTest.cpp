@@ -43,14 +43,57 @@ TEST(Costs, GroupedGradientCountsTheRowsOfTheList) {
 TEST(Costs, AttentionCountsTheCausalHalf) {
   // 2 examples, 3 positions, 4 heads of 8: 6 pairs of positions of 4 * 8 operations, for each example and head.
   Parsed parsed("%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x2x8xf32>, %l: tensor<2x4x3xf32>", R"(
-    %y, %lse = moire.causal_attention %q, %k, %k scale 1.0
+    %y, %lse = moire.softmax_attention %q, %k, %k scale 1.0
         : (tensor<2x3x4x8xf32>, tensor<2x3x2x8xf32>, tensor<2x3x2x8xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x4x3xf32>)
-    %dq, %dk, %dv = moire.causal_attention_grad %q, %q, %k, %k, %q, %l scale 1.0
+    %dq, %dk, %dv = moire.softmax_attention_grad %q, %q, %k, %k, %q, %l scale 1.0
         : (tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<2x3x2x8xf32>, tensor<2x3x2x8xf32>, tensor<2x3x4x8xf32>,
            tensor<2x4x3xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x3x2x8xf32>, tensor<2x3x2x8xf32>))");
   double forward = 2 * 4 * 6 * 4 * 8;
-  EXPECT_EQ(parsed.last<CausalAttentionOp>().getCost().flops, forward);
-  EXPECT_EQ(parsed.last<CausalAttentionGradOp>().getCost().flops, 2.5 * forward);
+  EXPECT_EQ(parsed.last<SoftmaxAttentionOp>().getCost().flops, forward);
+  EXPECT_EQ(parsed.last<SoftmaxAttentionGradOp>().getCost().flops, 2.5 * forward);
+}
+
+/// Operations of an attention with the words `form`, forward and backward, over 5 positions of 1 head of 8 and values
+/// of 3.
+static std::pair<double, double> attentionFlops(const std::string &form) {
+  Parsed parsed("%q: tensor<1x5x1x8xf32>, %v: tensor<1x5x1x3xf32>",
+                "%y, %l = moire.softmax_attention %q, %q, %v " + form +
+                    R"( : (tensor<1x5x1x8xf32>, tensor<1x5x1x8xf32>, tensor<1x5x1x3xf32>)
+                    -> (tensor<1x5x1x3xf32>, tensor<1x1x5xf32>)
+    %dq, %dk, %dv = moire.softmax_attention_grad %y, %q, %q, %v, %y, %l )" +
+                    form + R"( : (tensor<1x5x1x3xf32>, tensor<1x5x1x8xf32>, tensor<1x5x1x8xf32>, tensor<1x5x1x3xf32>,
+                    tensor<1x5x1x3xf32>, tensor<1x1x5xf32>) -> (tensor<1x5x1x8xf32>, tensor<1x5x1x8xf32>,
+                    tensor<1x5x1x3xf32>))");
+  return {parsed.last<SoftmaxAttentionOp>().getCost().flops, parsed.last<SoftmaxAttentionGradOp>().getCost().flops};
+}
+
+TEST(Costs, AttentionCountsThePairsOfItsWindow) {
+  constexpr double perPair = 2 * 8 + 2 * 3, reverse = 6 * 8 + 4 * 3;
+  auto pairs = [&](const std::string &form) {
+    auto [forward, backward] = attentionFlops(form + " scale 1.0");
+    EXPECT_EQ(backward * perPair, forward * reverse) << form;
+    return forward / perPair;
+  };
+  EXPECT_EQ(pairs(""), 15);
+  EXPECT_EQ(pairs("window 1"), 5);
+  EXPECT_EQ(pairs("window 3"), 1 + 2 + 3 + 3 + 3);
+  EXPECT_EQ(pairs("window 50"), 15);
+  EXPECT_EQ(pairs("bidirectional"), 25);
+  EXPECT_EQ(pairs("bidirectional window 1"), 5);
+  EXPECT_EQ(pairs("bidirectional window 2"), 2 + 3 + 3 + 3 + 2);
+  EXPECT_EQ(attentionFlops("scale 1.0 softcap 5.0").first, 15 * (perPair + 3));
+  EXPECT_EQ(attentionFlops("scale 1.0 softcap 5.0 alibi").second, 15 * (reverse + 3 + 2 + 3));
+}
+
+TEST(Costs, CachedAttentionReadsItsWindow) {
+  Parsed parsed(
+      "%q: tensor<1x1x4x8xf32>, %c: tensor<64x4x8xf32>, %p: tensor<i32>",
+      "%y, %k, %v = moire.cached_attention %q, %q, %q, %c, %c at %p window 16 scale 1.0 : (tensor<1x1x4x8xf32>, "
+      "tensor<1x1x4x8xf32>, tensor<1x1x4x8xf32>, tensor<64x4x8xf32>, tensor<64x4x8xf32>, tensor<i32>) -> "
+      "(tensor<1x1x4x8xf32>, tensor<64x4x8xf32>, tensor<64x4x8xf32>)");
+  Cost cost = parsed.last<CachedAttentionOp>().getCost();
+  EXPECT_EQ(cost.flops, 4 * 16 * 4 * 8);
+  EXPECT_EQ(cost.bytesRead, 4 * (3 * 32 + 2 * 16 * 32 + 1));
 }
 
 TEST(Costs, ScanCountsStates) {

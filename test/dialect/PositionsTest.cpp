@@ -44,12 +44,24 @@ TEST(Positions, MatricesMadeOfStreamsReachEverywhere) {
 
 TEST(Positions, AttentionSeesThePast) {
   Parsed parsed("%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x2x8xf32>",
-                R"(%y, %lse = moire.causal_attention %q, %k, %k scale 1.0
+                R"(%y, %lse = moire.softmax_attention %q, %k, %k scale 1.0
         : (tensor<2x3x4x8xf32>, tensor<2x3x2x8xf32>, tensor<2x3x2x8xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x4x3xf32>))");
-  auto attention = parsed.last<CausalAttentionOp>();
+  auto attention = parsed.last<SoftmaxAttentionOp>();
   EXPECT_EQ(reach(attention, 0), same);
   EXPECT_EQ(reach(attention, 1), past);
   EXPECT_EQ(reach(attention, 2), past);
+}
+
+TEST(Positions, AttentionInBothDirectionsSeesAll) {
+  Parsed parsed("%q: tensor<2x3x4x8xf32>, %s: tensor<4xf32>", R"(
+    %y, %lse = moire.softmax_attention %q, %q, %q sinks %s bidirectional window 2 scale 1.0 : (tensor<2x3x4x8xf32>,
+        tensor<2x3x4x8xf32>, tensor<2x3x4x8xf32>, tensor<4xf32>) -> (tensor<2x3x4x8xf32>, tensor<2x4x3xf32>))");
+  auto attention = parsed.last<SoftmaxAttentionOp>();
+  std::pair anyTime(Reach::All, Reach::Same), nothing(Reach::None, Reach::None);
+  EXPECT_EQ(reach(attention, 0), same);
+  EXPECT_EQ(reach(attention, 1), anyTime);
+  EXPECT_EQ(reach(attention, 2), anyTime);
+  EXPECT_EQ(reach(attention, 3), nothing);
 }
 
 TEST(Positions, ConvolutionAndScanSeeThePast) {

@@ -203,68 +203,106 @@ func.func @f(%x: tensor<6x8xf32>, %dy: tensor<12x4xf32>, %o: tensor<4xi32>) {
 
 // -----
 
-// causal_attention.C1: heads
+// softmax_attention.C1: heads
 func.func @f(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x3x8xf32>) {
   // expected-error @+1 {{expects the heads of `k` to divide the heads of `q`, got 3 and 4}}
-  %y, %l = moire.causal_attention %q, %k, %k scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x3x8xf32>, tensor<2x6x3x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  %y, %l = moire.softmax_attention %q, %k, %k scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x3x8xf32>, tensor<2x6x3x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
   return
 }
 
 // -----
 
-// causal_attention.C1: other extents
+// softmax_attention.C1: other extents
 // expected-note @+1 {{measured against this value of type 'tensor<2x6x4x8xf32>'}}
 func.func @f(%q: tensor<2x6x4x8xf32>, %k: tensor<2x5x2x8xf32>) {
   // expected-error @+1 {{expects `k` of shape [2, 6, 2, 8], got [2, 5, 2, 8]}}
-  %y, %l = moire.causal_attention %q, %k, %k scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x5x2x8xf32>, tensor<2x5x2x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  %y, %l = moire.softmax_attention %q, %k, %k scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x5x2x8xf32>, tensor<2x5x2x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
   return
 }
 
 // -----
 
-// causal_attention.C1: keys and values
+// softmax_attention.C1: keys and values
+// expected-note @+1 {{measured against this value of type 'tensor<2x6x2x8xf32>'}}
 func.func @f(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x2x8xf32>, %v: tensor<2x6x4x8xf32>) {
-  // expected-error @+1 {{expects `v` of type 'tensor<2x6x2x8xf32>', got 'tensor<2x6x4x8xf32>'}}
-  %y, %l = moire.causal_attention %q, %k, %v scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  // expected-error @+1 {{expects `v` of shape [2, 6, 2, 8], got [2, 6, 4, 8]}}
+  %y, %l = moire.softmax_attention %q, %k, %v scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
   return
 }
 
 // -----
 
-// causal_attention.C2
+// softmax_attention.C2
 func.func @f(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x2x8xf32>) {
   // expected-error @+2 {{inferred type(s) 'tensor<2x6x4x8xf32>', 'tensor<2x4x6xf32>' are incompatible}}
   // expected-error @+1 {{failed to infer returned types}}
-  %y, %l = moire.causal_attention %q, %k, %k scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x4xf32>)
+  %y, %l = moire.softmax_attention %q, %k, %k scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x4xf32>)
   return
 }
 
 // -----
 
-// causal_attention.C1: rank
+// softmax_attention.C1: rank
 func.func @f(%x: tensor<6x8xf32>) {
   // expected-error @+1 {{expects `q` of rank 4, got rank 2}}
-  %y, %l = moire.causal_attention %x, %x, %x scale 1.0 : (tensor<6x8xf32>, tensor<6x8xf32>, tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6xf32>)
+  %y, %l = moire.softmax_attention %x, %x, %x scale 1.0 : (tensor<6x8xf32>, tensor<6x8xf32>, tensor<6x8xf32>) -> (tensor<6x8xf32>, tensor<6xf32>)
   return
 }
 
 // -----
 
-// causal_attention_grad.C1
+// softmax_attention.C3: window
+func.func @f(%q: tensor<2x6x4x8xf32>) {
+  // expected-error @+1 {{expects a `window` of 1 or more, got 0}}
+  %y, %l = moire.softmax_attention %q, %q, %q window 0 scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  return
+}
+
+// -----
+
+// softmax_attention.C3: soft cap
+func.func @f(%q: tensor<2x6x4x8xf32>) {
+  // expected-error @+1 {{expects `softcap` above 0, got -1}}
+  %y, %l = moire.softmax_attention %q, %q, %q scale 1.0 softcap -1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  return
+}
+
+// -----
+
+// softmax_attention.C4: one for each head
+// expected-note @+1 {{measured against this value of type 'tensor<2x6x4x8xf32>'}}
+func.func @f(%q: tensor<2x6x4x8xf32>, %s: tensor<2xf32>) {
+  // expected-error @+1 {{expects `sinks` of shape [4], got [2]}}
+  %y, %l = moire.softmax_attention %q, %q, %q sinks %s scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  return
+}
+
+// -----
+
+// softmax_attention.C4: precision
+func.func @f(%q: tensor<2x6x4x8xf32>, %s: tensor<4xf64>) {
+  // expected-error @+1 {{expects `sinks` with elements of 'f32', got 'f64'}}
+  %y, %l = moire.softmax_attention %q, %q, %q sinks %s scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<4xf64>) -> (tensor<2x6x4x8xf32>, tensor<2x4x6xf32>)
+  return
+}
+
+// -----
+
+// softmax_attention_grad.C1
 // expected-note @+1 {{measured against this value of type 'tensor<2x6x4x8xf32>'}}
 func.func @f(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x2x8xf32>, %l: tensor<2x6x4xf32>) {
   // expected-error @+1 {{expects `lse` of shape [2, 4, 6], got [2, 6, 4]}}
-  %dq, %dk, %dv = moire.causal_attention_grad %q, %q, %k, %k, %q, %l scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x4xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>)
+  %dq, %dk, %dv = moire.softmax_attention_grad %q, %q, %k, %k, %q, %l scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x4xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>)
   return
 }
 
 // -----
 
-// causal_attention_grad.C2
+// softmax_attention_grad.C2
 func.func @f(%q: tensor<2x6x4x8xf32>, %k: tensor<2x6x2x8xf32>, %l: tensor<2x4x6xf32>) {
   // expected-error @+2 {{are incompatible with return type(s)}}
   // expected-error @+1 {{failed to infer returned types}}
-  %dq, %dk, %dv = moire.causal_attention_grad %q, %q, %k, %k, %q, %l scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>, tensor<2x4x6xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>)
+  %dq, %dk, %dv = moire.softmax_attention_grad %q, %q, %k, %k, %q, %l scale 1.0 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>, tensor<2x4x6xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>)
   return
 }
 
@@ -283,6 +321,15 @@ func.func @f(%q: tensor<2x1x4x8xf32>, %c: tensor<64x4x8xf32>, %p: tensor<i32>) {
 func.func @f(%q: tensor<1x8x4x8xf32>, %c: tensor<4x4x8xf32>, %p: tensor<i32>) {
   // expected-error @+1 {{expects caches with room for the 8 new tokens, got 4}}
   %y, %k, %v = moire.cached_attention %q, %q, %q, %c, %c at %p scale 1.0 : (tensor<1x8x4x8xf32>, tensor<1x8x4x8xf32>, tensor<1x8x4x8xf32>, tensor<4x4x8xf32>, tensor<4x4x8xf32>, tensor<i32>) -> (tensor<1x8x4x8xf32>, tensor<4x4x8xf32>, tensor<4x4x8xf32>)
+  return
+}
+
+// -----
+
+// cached_attention.C3
+func.func @f(%q: tensor<1x1x4x8xf32>, %c: tensor<64x4x8xf32>, %p: tensor<i32>) {
+  // expected-error @+1 {{expects a `window` of 1 or more, got 0}}
+  %y, %k, %v = moire.cached_attention %q, %q, %q, %c, %c at %p window 0 scale 1.0 : (tensor<1x1x4x8xf32>, tensor<1x1x4x8xf32>, tensor<1x1x4x8xf32>, tensor<64x4x8xf32>, tensor<64x4x8xf32>, tensor<i32>) -> (tensor<1x1x4x8xf32>, tensor<64x4x8xf32>, tensor<64x4x8xf32>)
   return
 }
 

@@ -35,18 +35,29 @@ func.func @grouped_linear_grad_weight(%x: tensor<2x3x8xf32>, %dy: tensor<12x4xf3
   return
 }
 
-// CHECK-LABEL: func.func @causal_attention
-func.func @causal_attention(%q: tensor<2x6x4x8xbf16>, %k: tensor<2x6x2x8xbf16>, %v: tensor<2x6x2x8xbf16>) {
-  // CHECK: moire.causal_attention %arg0, %arg1, %arg2 scale 3.535000e-01
-  %y, %lse = moire.causal_attention %q, %k, %v scale 3.535000e-01 : (tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x8xbf16>) -> (tensor<2x6x4x8xbf16>, tensor<2x4x6xf32>)
+// CHECK-LABEL: func.func @softmax_attention
+func.func @softmax_attention(%q: tensor<2x6x4x8xbf16>, %k: tensor<2x6x2x8xbf16>, %v: tensor<2x6x2x8xbf16>, %sinks: tensor<4xf32>) {
+  // CHECK: moire.softmax_attention %arg0, %arg1, %arg2 scale 3.535000e-01
+  %y, %lse = moire.softmax_attention %q, %k, %v scale 3.535000e-01 : (tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x8xbf16>) -> (tensor<2x6x4x8xbf16>, tensor<2x4x6xf32>)
+  // CHECK: moire.softmax_attention %arg0, %arg1, %arg2 sinks %arg3 window 3 scale 3.535000e-01 softcap 5.000000e+01 alibi :
+  %z, %m = moire.softmax_attention %q, %k, %v sinks %sinks window 3 scale 3.535000e-01 softcap 5.000000e+01 alibi : (tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x8xbf16>, tensor<4xf32>) -> (tensor<2x6x4x8xbf16>, tensor<2x4x6xf32>)
   return
 }
 
-// CHECK-LABEL: func.func @causal_attention_grad
-func.func @causal_attention_grad(%dy: tensor<2x6x4x8xf32>, %q: tensor<2x6x4x8xf32>, %k: tensor<2x6x2x8xf32>,
+// CHECK-LABEL: func.func @attention_variants
+func.func @attention_variants(%q: tensor<2x6x4x8xbf16>, %k: tensor<2x6x2x8xbf16>, %w: tensor<2x6x2x5xbf16>, %sinks: tensor<4xf32>) {
+  // CHECK: moire.softmax_attention %arg0, %arg1, %arg2 bidirectional scale
+  %y, %l = moire.softmax_attention %q, %k, %w bidirectional scale 1.0 : (tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x5xbf16>) -> (tensor<2x6x4x5xbf16>, tensor<2x4x6xf32>)
+  // CHECK: moire.softmax_attention_grad %{{.*}}, %arg0, %arg1, %arg2, %{{.*}}, %{{.*}} sinks %arg3 bidirectional window 2 scale
+  %dq, %dk, %dw, %ds = moire.softmax_attention_grad %y, %q, %k, %w, %y, %l sinks %sinks bidirectional window 2 scale 1.0 : (tensor<2x6x4x5xbf16>, tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x5xbf16>, tensor<2x6x4x5xbf16>, tensor<2x4x6xf32>, tensor<4xf32>) -> (tensor<2x6x4x8xbf16>, tensor<2x6x2x8xbf16>, tensor<2x6x2x5xbf16>, tensor<4xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @softmax_attention_grad
+func.func @softmax_attention_grad(%dy: tensor<2x6x4x8xf32>, %q: tensor<2x6x4x8xf32>, %k: tensor<2x6x2x8xf32>,
                                  %v: tensor<2x6x2x8xf32>, %y: tensor<2x6x4x8xf32>, %lse: tensor<2x4x6xf32>) {
-  // CHECK: moire.causal_attention_grad %arg0, %arg1, %arg2, %arg3, %arg4, %arg5 scale 3.535000e-01
-  %dq, %dk, %dv = moire.causal_attention_grad %dy, %q, %k, %v, %y, %lse scale 3.535000e-01 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>, tensor<2x4x6xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>)
+  // CHECK: moire.softmax_attention_grad %arg0, %arg1, %arg2, %arg3, %arg4, %arg5 scale 3.535000e-01
+  %dq, %dk, %dv = moire.softmax_attention_grad %dy, %q, %k, %v, %y, %lse scale 3.535000e-01 : (tensor<2x6x4x8xf32>, tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x4x8xf32>, tensor<2x4x6xf32>) -> (tensor<2x6x4x8xf32>, tensor<2x6x2x8xf32>, tensor<2x6x2x8xf32>)
   return
 }
 

@@ -466,6 +466,134 @@ func.func @f(%x: tensor<2x3x8xf32>) {
 
 // -----
 
+// attention.C3: a base
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `rope_base` beside `rope_dim` and `rope_scaling`}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_dim = 2 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C3: pairs
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects an even `rope_dim` of at most the 4 features, got 3}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, rope_dim = 3 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C4: window
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects a `window` of 1 or more, got 0}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], window = 0 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C4: scale
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `scale` above 0, got -1}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], scale = -1.0 : f64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C5: factor
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `rope_scaling` and `rope_factor` together}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, rope_scaling = #moire<rope_scaling linear>} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C5: stretching
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `rope_factor` of 1 or more, got 5.000000e-01}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, rope_factor = 0.5 : f64, rope_scaling = #moire<rope_scaling linear>} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// attention.C5: the original context
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `rope_original` with the scaling yarn, and only there}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, rope_factor = 2.0 : f64, rope_scaling = #moire<rope_scaling yarn>} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention.C1
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.latent_attention %x path "a" {heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, kv_latent = 4 : i64, nope_dim = 3 : i64, rope_dim = 2 : i64, value_dim = 3 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// latent_attention.C2: sizes
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects sizes of 1 or more, got 0}}
+  %y = moire.latent_attention %x path "a" {heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, kv_latent = 0 : i64, nope_dim = 3 : i64, rope_dim = 2 : i64, value_dim = 3 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention.C2: pairs
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects an even `rope_dim`, got 3}}
+  %y = moire.latent_attention %x path "a" {heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, kv_latent = 4 : i64, nope_dim = 3 : i64, rope_dim = 3 : i64, value_dim = 3 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// latent_attention.C3
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `rope_scaling` and `rope_factor` together}}
+  %y = moire.latent_attention %x path "a" {heads = 2 : i64, paths = ["a"], rope_base = 10.0 : f64, kv_latent = 4 : i64, nope_dim = 3 : i64, rope_dim = 2 : i64, value_dim = 3 : i64, rope_factor = 2.0 : f64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// sinusoidal_positions.C1: shape
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
+  %y = moire.sinusoidal_positions %x : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+// sinusoidal_positions.C1: pairs
+func.func @f(%x: tensor<2x3x7xf32>) {
+  // expected-error @+1 {{expects an even number of features, got 7}}
+  %y = moire.sinusoidal_positions %x : (tensor<2x3x7xf32>) -> tensor<2x3x7xf32>
+  return
+}
+
+// -----
+
+// head.C3
+func.func @f(%x: tensor<2x3x8xf32>) {
+  // expected-error @+1 {{expects `softcap` above 0, got 0}}
+  %y = moire.head %x path "a" {bias = false, paths = ["a"], softcap = 0.0 : f64, vocab = 16 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x16xf32>
+  return
+}
+
+// -----
+
 // head.C1: shape
 // expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
 func.func @f(%x: tensor<2x3x8xf32>) {

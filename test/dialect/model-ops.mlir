@@ -18,12 +18,19 @@ moire.model @mixture batch 2 context 3 vocab 16 attributes {spec = "mixture", tr
   %x = moire.embed %tokens path "embed" {paths = ["embed"], vocab = 16 : i64, width = 8 : i64} : (tensor<2x3xi32>) -> tensor<2x3x8xbf16>
   // CHECK: moire.learned_positions %{{.*}} path "positions"
   %p = moire.learned_positions %x path "positions" {paths = ["positions"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+  // CHECK: moire.sinusoidal_positions %{{.*}} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+  %waves = moire.sinusoidal_positions %x : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
   // CHECK: moire.repeat 2 carried(%[[H:.*]] = %{{.*}} : tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16> {
   %y = moire.repeat 2 carried(%h = %x : tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16> {
     // CHECK: moire.norm rms %[[H]] path "layers.#.norm"
     %n = moire.norm rms %h path "layers.#.norm" {bias = false, eps = 1.000000e-05 : f64, paths = ["layers.0.norm", "layers.1.norm"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.attention
     %a = moire.attention %n path "layers.#.attn" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["layers.0.attn", "layers.1.attn"], rope_base = 1.000000e+04 : f64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.latent_attention
+    %l = moire.latent_attention %n path "layers.#.mla" {heads = 2 : i64, kv_latent = 6 : i64, nope_dim = 4 : i64, paths = ["layers.0.mla", "layers.1.mla"], q_latent = 5 : i64, rope_base = 1.000000e+04 : f64, rope_dim = 2 : i64, value_dim = 3 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.attention
+    // CHECK-SAME: alibi, bias = false, bidirectional, gate = #moire<output_gate{{ *}}element>, {{.*}}qk_norm = #moire<qk_norm{{ *}}full>, {{.*}}rope_scaling = #moire<rope_scaling{{ *}}yarn>, scale = 5.000000e-01 : f64, sinks, softcap = 3.000000e+01 : f64, value_dim = 3 : i64, window = 2 : i64
+    %v = moire.attention %n path "layers.#.all" {alibi, bias = false, bidirectional, gate = #moire<output_gate element>, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["layers.0.all", "layers.1.all"], qk_norm = #moire<qk_norm full>, rope_base = 1.000000e+04 : f64, rope_dim = 4 : i64, rope_factor = 2.0 : f64, rope_original = 16 : i64, rope_scaling = #moire<rope_scaling yarn>, scale = 0.5 : f64, sinks, softcap = 30.0 : f64, value_dim = 3 : i64, window = 2 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.dense
     %d = moire.dense %a path "layers.#.dense" {bias = true, paths = ["layers.0.dense", "layers.1.dense"], width = 8 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.mlp gelu

@@ -182,6 +182,108 @@ func.func @f() {
 
 // -----
 
+// rotary_table.C2: scaled bases
+func.func @f() {
+  // expected-error @+1 {{expects `base` above 1, got 1}}
+  %c, %s = moire.rotary_table 1.0 scaling ntk factor 2.0 : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// rotary_table.C2: more than one pair
+func.func @f() {
+  // expected-error @+1 {{expects more than one pair of features to scale, got 1}}
+  %c, %s = moire.rotary_table 10.0 scaling ntk factor 2.0 : tensor<6x1xf32>, tensor<6x1xf32>
+  return
+}
+
+// -----
+
+// rotary_table.C3: a factor
+func.func @f() {
+  // expected-error @+1 {{expects `scaling` and `factor` together}}
+  %c, %s = moire.rotary_table 10.0 scaling ntk : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// rotary_table.C3: that stretches
+func.func @f() {
+  // expected-error @+1 {{expects `factor` of 1 or more, got 5.000000e-01}}
+  %c, %s = moire.rotary_table 10.0 scaling linear factor 0.5 : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// rotary_table.C3: the original context
+func.func @f() {
+  // expected-error @+1 {{expects `original` with the scaling yarn, and only there}}
+  %c, %s = moire.rotary_table 10.0 scaling linear factor 2.0 original 5 : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// rotary_table.C3: of at least one position
+func.func @f() {
+  // expected-error @+1 {{expects `original` of 1 or more, got 0}}
+  %c, %s = moire.rotary_table 10.0 scaling yarn factor 2.0 original 0 : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// tile.C1: a last dimension
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+2 {{expects an operand with a last dimension, and 1 copy or more}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %y = moire.tile %x by 2 : (tensor<f32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+// tile.C1: copies
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+1 {{expects 1 copy or more, got 0}}
+  %y = moire.tile %x by 0 : (tensor<4xf32>) -> tensor<0xf32>
+  return
+}
+
+// -----
+
+// tile.C2
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+2 {{are incompatible with return type(s)}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %y = moire.tile %x by 2 : (tensor<4xf32>) -> tensor<9xf32>
+  return
+}
+
+// -----
+
+// fold.C1
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+1 {{expects `copies` to divide the last dimension, got 3 and 4}}
+  %y = moire.fold %x by 3 : (tensor<4xf32>) -> tensor<1xf32>
+  return
+}
+
+// -----
+
+// fold.C2
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+2 {{are incompatible with return type(s)}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %y = moire.fold %x by 2 : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
 // rope.C1: rank
 func.func @f(%x: tensor<6x8xf32>, %c: tensor<6x4xf32>) {
   // expected-error @+1 {{expects `x` of rank 4, or of rank 1 inside a row kernel, got rank 2}}

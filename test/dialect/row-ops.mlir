@@ -57,6 +57,22 @@ func.func @lookup_grad(%index: tensor<2x3xi32>, %dy: tensor<2x3x8xbf16>) {
 func.func @rotary_table() {
   // CHECK: moire.rotary_table 1.000000e+04
   %cos, %sin = moire.rotary_table 1.000000e+04 : tensor<64x4xf32>, tensor<64x4xf32>
+  // CHECK: moire.rotary_table 1.000000e+04 scaling yarn factor 4.000000e+00 original 16 :
+  %c, %s = moire.rotary_table 1.000000e+04 scaling yarn factor 4.000000e+00 original 16 : tensor<64x4xf32>, tensor<64x4xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @tile
+func.func @tile(%x: tensor<2x3x4xbf16>) {
+  // CHECK: moire.tile %arg0 by 3 : (tensor<2x3x4xbf16>) -> tensor<2x3x12xbf16>
+  %y = moire.tile %x by 3 : (tensor<2x3x4xbf16>) -> tensor<2x3x12xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @fold
+func.func @fold(%x: tensor<2x3x12xbf16>) {
+  // CHECK: moire.fold %arg0 by 3 : (tensor<2x3x12xbf16>) -> tensor<2x3x4xbf16>
+  %y = moire.fold %x by 3 : (tensor<2x3x12xbf16>) -> tensor<2x3x4xbf16>
   return
 }
 

@@ -148,6 +148,17 @@ def main():
     for preset, active, total in (("medium", 25_165_824, 1_082_130_432), ("base", 84_934_656, 3_652_190_208)):
         parameters = example("expert_choice", preset)
         check(f"expert choice {preset}", parameters, ("expert", "attention"), total, active)
+    # DeepSeek-V3, arXiv 2412.19437: the attention of one layer, its two norms included (those before layers left out)
+    latent = ("latent_attention(heads = 128, kv_latent = 512, q_latent = 1536, nope_dim = 128, rope_dim = 64, "
+              "value_dim = 128)")
+    deepseek = bill(layers(7168, 1, latent), vocab=1000)
+    check("DeepSeek-V3 attention", deepseek, ("attention",), 187_105_280)
+    deepseek["by_role"]["norm"] -= 2 * 7168
+    check("  with its norms", deepseek, ("attention", "norm"), 187_107_328)
+    # gpt-oss-20b: 64 heads of 64, 8 of keys and values, biases, and a sink for each head
+    sinks = bill(layers(2880, 1, "attention(heads = 64, kv_heads = 8, head_dim = 64, sinks = true, bias = true)"),
+                 vocab=1000)
+    check("gpt-oss attention", sinks, ("attention",), 2880 * 5120 + 5120 + 4096 * 2880 + 2880 + 64)
     # Mamba-1 layers and the 130M model
     for width, count in ((256, 437_760), (512, 1_694_720), (768, 3_770_880)):
         check(f"Mamba layer {width}", bill(layers(width, 1, MAMBA)), ("ssm",), count)

@@ -27,6 +27,18 @@ BLOCKS = {
     "attention, grouped, rotary, bias":
         f"x += rms_norm(x) |> attention(heads = 4, kv_heads = 2, rope = 100.0, bias = true)\n  {HEAD}",
     "attention, head size": f"x += rms_norm(x) |> attention(heads = 3, head_dim = 6, rope = 100.0)\n  {HEAD}",
+    "attention, window, sinks": f"x += rms_norm(x) |> attention(heads = 4, kv_heads = 2, window = 5, sinks = true)\n  {HEAD}",
+    "attention, soft cap, alibi": f"x += rms_norm(x) |> attention(heads = 2, softcap = 2.0, alibi = true)\n  {HEAD}",
+    "attention, both directions": f"x += rms_norm(x) |> attention(heads = 2, causal = false, window = 4)\n  {HEAD}",
+    "attention, norms per head, gated heads":
+        f"x += rms_norm(x) |> attention(heads = 4, qk_norm = head, gate = head, rope = 100.0, rope_dim = 2)\n  {HEAD}",
+    "attention, norms over all, gated elements, own values":
+        f"x += rms_norm(x) |> attention(heads = 4, kv_heads = 2, qk_norm = full, gate = element, value_dim = 3)\n  {HEAD}",
+    "latent attention": "x += rms_norm(x) |> latent_attention(heads = 2, kv_latent = 6, q_latent = 5, nope_dim = 4, "
+                        f"rope_dim = 2, value_dim = 3)\n  {HEAD}",
+    "no positions in every third layer": "repeat 6 as i { x += rms_norm(x) |> attention(heads = 2, rope = if i % 3 == 2 "
+                                         f"then none else 100.0) }\n  {HEAD}",
+    "soft cap of the logits": "x += sinusoidal_positions(x)\n  return rms_norm(x) |> head(vocab, softcap = 2.0)",
     "linear": f"x += rms_norm(x) |> linear(width) |> silu\n  {HEAD}",
     "mlp relu2": f"x += rms_norm(x) |> mlp(hidden = 24, activation = relu2)\n  {HEAD}",
     "mlp gelu with bias": f"x += rms_norm(x) |> mlp(hidden = 24, activation = gelu, bias = true)\n  {HEAD}",

@@ -53,7 +53,7 @@ func.func @grouped_linear_rows_transpose(%choice: tensor<2x2x2xi32> {moire.below
   return %l : tensor<f64>
 }
 func.func @attention(%q: tensor<2x5x4x3xf64> {moire.differentiate}, %k: tensor<2x5x2x3xf64> {moire.differentiate}, %v: tensor<2x5x2x3xf64> {moire.differentiate}, %c: tensor<2x5x4x3xf64>) -> (tensor<f64> {moire.objective}) {
-  %y, %lse = moire.causal_attention %q, %k, %v scale 0.57 : (tensor<2x5x4x3xf64>, tensor<2x5x2x3xf64>, tensor<2x5x2x3xf64>) -> (tensor<2x5x4x3xf64>, tensor<2x4x5xf64>)
+  %y, %lse = moire.softmax_attention %q, %k, %v scale 0.57 : (tensor<2x5x4x3xf64>, tensor<2x5x2x3xf64>, tensor<2x5x2x3xf64>) -> (tensor<2x5x4x3xf64>, tensor<2x4x5xf64>)
   %z = moire.binary mul %y, %c : (tensor<2x5x4x3xf64>, tensor<2x5x4x3xf64>) -> tensor<2x5x4x3xf64>
   %l = moire.reduce_leading %z : tensor<2x5x4x3xf64> to tensor<f64>
   return %l : tensor<f64>

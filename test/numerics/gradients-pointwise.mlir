@@ -51,6 +51,12 @@ func.func @sigmoid(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 
   %l = moire.reduce_leading %z : tensor<3x5xf64> to tensor<f64>
   return %l : tensor<f64>
 }
+func.func @tanh(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 : f64}, %c: tensor<3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.unary tanh %x : tensor<3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<3x5xf64>, tensor<3x5xf64>) -> tensor<3x5xf64>
+  %l = moire.reduce_leading %z : tensor<3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
 func.func @softplus(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 : f64}, %c: tensor<3x5xf64>) -> (tensor<f64> {moire.objective}) {
   %y = moire.unary softplus %x : tensor<3x5xf64>
   %z = moire.binary mul %y, %c : (tensor<3x5xf64>, tensor<3x5xf64>) -> tensor<3x5xf64>

@@ -21,6 +21,30 @@ func.func @lookup(%i: tensor<2x4xi32> {moire.below = 3 : i64}, %w: tensor<3x5xf6
   %l = moire.reduce_leading %z : tensor<2x4x5xf64> to tensor<f64>
   return %l : tensor<f64>
 }
+func.func @tile(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x12xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.tile %x by 3 : (tensor<2x3x4xf64>) -> tensor<2x3x12xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x12xf64>, tensor<2x3x12xf64>) -> tensor<2x3x12xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x12xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @tile_number(%x: tensor<2x3x1xf64> {moire.differentiate}, %c: tensor<2x3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.tile %x by 5 : (tensor<2x3x1xf64>) -> tensor<2x3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x5xf64>, tensor<2x3x5xf64>) -> tensor<2x3x5xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @fold(%x: tensor<2x3x12xf64> {moire.differentiate}, %c: tensor<2x3x4xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.fold %x by 3 : (tensor<2x3x12xf64>) -> tensor<2x3x4xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x4xf64>, tensor<2x3x4xf64>) -> tensor<2x3x4xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x4xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @fold_to_number(%x: tensor<2x3x5xf64> {moire.differentiate}, %c: tensor<2x3x1xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.fold %x by 5 : (tensor<2x3x5xf64>) -> tensor<2x3x1xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x1xf64>, tensor<2x3x1xf64>) -> tensor<2x3x1xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x1xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
 func.func @rope(%x: tensor<2x3x2x4xf64> {moire.differentiate}, %c: tensor<2x3x2x4xf64>) -> (tensor<f64> {moire.objective}) {
   %cos, %sin = moire.rotary_table 100.0 : tensor<3x2xf64>, tensor<3x2xf64>
   %y = moire.rope %x, %cos, %sin : (tensor<2x3x2x4xf64>, tensor<3x2xf64>, tensor<3x2xf64>) -> tensor<2x3x2x4xf64>

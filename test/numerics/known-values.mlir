@@ -100,7 +100,7 @@ func.func @order(%x: tensor<3xf64> {moire.values = array<f64: 1.0, 3.0, 4.0>}) -
 // CHECK: @cache result 0 tensor<f64>: {{0$|[0-9.]+e-3[0-9]$}}
 func.func @cache(%q: tensor<1x2x2x3xf64>, %k: tensor<1x2x1x3xf64>, %v: tensor<1x2x1x3xf64>, %c: tensor<4x1x3xf64>,
                  %p0: tensor<i32> {moire.below = 1 : i64}, %p1: tensor<i32> {moire.at_least = 1 : i64, moire.below = 2 : i64}) -> tensor<f64> {
-  %y, %lse = moire.causal_attention %q, %k, %v scale 0.5 : (tensor<1x2x2x3xf64>, tensor<1x2x1x3xf64>, tensor<1x2x1x3xf64>) -> (tensor<1x2x2x3xf64>, tensor<1x2x2xf64>)
+  %y, %lse = moire.softmax_attention %q, %k, %v scale 0.5 : (tensor<1x2x2x3xf64>, tensor<1x2x1x3xf64>, tensor<1x2x1x3xf64>) -> (tensor<1x2x2x3xf64>, tensor<1x2x2xf64>)
   %q0 = moire.slice %q dim 1 at 0 : tensor<1x2x2x3xf64> to tensor<1x1x2x3xf64>
   %k0 = moire.slice %k dim 1 at 0 : tensor<1x2x1x3xf64> to tensor<1x1x1x3xf64>
   %v0 = moire.slice %v dim 1 at 0 : tensor<1x2x1x3xf64> to tensor<1x1x1x3xf64>

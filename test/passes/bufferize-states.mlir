@@ -8,7 +8,7 @@
 // CHECK: scf.for
 // CHECK-DAG: %[[KROW:.*]] = memref.reinterpret_cast %[[K]] to offset: [%{{.*}}], sizes: [8, 2, 4]
 // CHECK-DAG: %[[VROW:.*]] = memref.reinterpret_cast %[[V]] to offset: [%{{.*}}], sizes: [8, 2, 4]
-// CHECK: moire.kernel_call "moire_attention_cached_f32" "ipiiiifbibibibbbi"({{.*}}, %[[KROW]], %[[VROW]], {{.*}}) at %{{.*}} {floats = {{.*}}, integers = array<i64: 1, 8, 2, 2, 4, 8, 8, 8, 8>}
+// CHECK: moire.kernel_call "moire_attention_cached_f32" "ipiiiiiitff0bibibibbbi"({{.*}}, %[[KROW]], %[[VROW]], {{.*}}) at %{{.*}} {floats = {{.*}}, integers = array<i64: 1, 8, 2, 2, 4, 4, 0, 0, 8, 8, 8, 8>}
 // CHECK-NEXT: }
 func.func @caches(%q: tensor<1x1x2x4xf32>, %p: tensor<i32> {moire.position}, %k: tensor<3x8x2x4xf32> {moire.state = 0 : i64}, %v: tensor<3x8x2x4xf32> {moire.state = 1 : i64})
     -> (tensor<1x1x2x4xf32>, tensor<3x8x2x4xf32> {moire.state = 0 : i64}, tensor<3x8x2x4xf32> {moire.state = 1 : i64}) {

@@ -14,11 +14,10 @@ using namespace moire;
 std::pair<DenseElementsAttr, DenseElementsAttr> moire::rotaryTables(RotaryTableOp op) {
   auto type = cast<RankedTensorType>(op.getCos().getType());
   int64_t positions = type.getDimSize(0), half = type.getDimSize(1);
-  double base = op.getBase().convertToDouble();
-  SmallVector<double> cosines, sines;
+  SmallVector<double> cosines, sines, frequencies = op.frequencies();
   for (int64_t position = 0; position < positions; ++position)
     for (int64_t pair = 0; pair < half; ++pair) {
-      double angle = double(position) / std::pow(base, double(pair) / double(half));
+      double angle = double(position) * frequencies[pair];
       cosines.push_back(std::cos(angle));
       sines.push_back(std::sin(angle));
     }

@@ -21,30 +21,51 @@ static std::string versionOf(StringRef kernel, Value activation) {
   return ("moire_" + kernel + (type.isBF16() ? "_bf16" : type.isF64() ? "_f64" : "_f32")).str();
 }
 
-static LogicalResult emitAttention(CausalAttentionOp op, BufferBuilder &b) {
-  RankedTensorType q = typeOf(op.getQ());
-  CallBuilder call;
-  call.extent(q.getDimSize(0)).extent(q.getDimSize(1)).extent(q.getDimSize(2));
-  call.extent(typeOf(op.getK()).getDimSize(2)).extent(q.getDimSize(3));
-  call.real(op.getScale().convertToDouble(), q.getElementType());
+/// What every attention is told of its heads: how many, and their features.
+template <typename Attention> static void addHeads(CallBuilder &call, Attention op) {
+  ArrayRef<int64_t> q = typeOf(op.getQ()).getShape(), v = typeOf(op.getV()).getShape();
+  call.extent(q[2]).extent(v[2]).extent(q[3]).extent(v[3]);
+}
+
+/// Its window, scores and sinks.
+template <typename Attention> static void addForm(CallBuilder &call, Attention op, BufferBuilder &b) {
+  Type element = typeOf(op.getQ()).getElementType();
+  call.extent(op.getWindow().value_or(0)).flag(op.getAlibi()).real(op.getScale().convertToDouble(), element);
+  call.real(op.getSoftcap() ? op.getSoftcap()->convertToDouble() : 0, element);
+  if (op.getSinks())
+    call.pointer(b.dense(op.getSinks()));
+  else
+    call.null();
+}
+
+/// What the kernels over whole sequences begin with.
+template <typename Attention> static void beginAttention(CallBuilder &call, Attention op, BufferBuilder &b) {
+  call.extent(typeOf(op.getQ()).getDimSize(0)).extent(typeOf(op.getQ()).getDimSize(1));
+  addHeads(call, op);
+  call.flag(!op.getBidirectional());
+  addForm(call, op, b);
   for (Value value : {op.getQ(), op.getK(), op.getV()})
     call.rows(b.rows(value, headRowRank));
+}
+
+static LogicalResult emitAttention(SoftmaxAttentionOp op, BufferBuilder &b) {
+  CallBuilder call;
+  beginAttention(call, op, b);
   call.rows(b.rowsResult(resultOf(op.getY()), headRowRank)).pointer(b.denseResult(resultOf(op.getLse())));
   call.emit(b.builder, op.getLoc(), versionOf("attention", op.getQ()));
   return success();
 }
 
-static LogicalResult emitAttentionGrad(CausalAttentionGradOp op, BufferBuilder &b) {
-  RankedTensorType q = typeOf(op.getQ());
+static LogicalResult emitAttentionGrad(SoftmaxAttentionGradOp op, BufferBuilder &b) {
   CallBuilder call;
-  call.extent(q.getDimSize(0)).extent(q.getDimSize(1)).extent(q.getDimSize(2));
-  call.extent(typeOf(op.getK()).getDimSize(2)).extent(q.getDimSize(3));
-  call.real(op.getScale().convertToDouble(), q.getElementType());
-  for (Value value : {op.getQ(), op.getK(), op.getV(), op.getY()})
-    call.rows(b.rows(value, headRowRank));
-  call.pointer(b.dense(op.getLse())).rows(b.rows(op.getDy(), headRowRank));
+  beginAttention(call, op, b);
+  call.rows(b.rows(op.getY(), headRowRank)).pointer(b.dense(op.getLse())).rows(b.rows(op.getDy(), headRowRank));
   for (Value value : {op.getDq(), op.getDk(), op.getDv()})
     call.rows(b.rowsResult(resultOf(value), headRowRank));
+  if (op.getDsinks())
+    call.pointer(b.denseResult(resultOf(op.getDsinks())));
+  else
+    call.null();
   call.emit(b.builder, op.getLoc(), versionOf("attention_backward", op.getQ()));
   return success();
 }
@@ -59,10 +80,11 @@ static Value updateInPlace(Value operand, Value result, BufferBuilder &b) {
 }
 
 static LogicalResult emitCachedAttention(CachedAttentionOp op, BufferBuilder &b) {
-  RankedTensorType q = typeOf(op.getQ()), cache = typeOf(op.getKCache());
   CallBuilder call;
-  call.extent(q.getDimSize(1)).index(b.position(op.getPosition())).extent(cache.getDimSize(0)).extent(q.getDimSize(2));
-  call.extent(cache.getDimSize(1)).extent(q.getDimSize(3)).real(op.getScale().convertToDouble(), q.getElementType());
+  call.extent(typeOf(op.getQ()).getDimSize(1)).index(b.position(op.getPosition()));
+  call.extent(typeOf(op.getKCache()).getDimSize(0));
+  addHeads(call, op);
+  addForm(call, op, b);
   for (Value value : {op.getQ(), op.getK(), op.getV()})
     call.rows(b.rows(value, headRowRank));
   call.pointer(updateInPlace(op.getKCache(), op.getKOut(), b)).pointer(updateInPlace(op.getVCache(), op.getVOut(), b));
@@ -116,9 +138,9 @@ static LogicalResult emitScanGrad(SelectiveScanGradOp op, BufferBuilder &b) {
 }
 
 std::optional<LogicalResult> moire::emitMixing(Operation *op, BufferBuilder &builder) {
-  if (auto attention = dyn_cast<CausalAttentionOp>(op))
+  if (auto attention = dyn_cast<SoftmaxAttentionOp>(op))
     return emitAttention(attention, builder);
-  if (auto gradient = dyn_cast<CausalAttentionGradOp>(op))
+  if (auto gradient = dyn_cast<SoftmaxAttentionGradOp>(op))
     return emitAttentionGrad(gradient, builder);
   if (auto cached = dyn_cast<CachedAttentionOp>(op))
     return emitCachedAttention(cached, builder);

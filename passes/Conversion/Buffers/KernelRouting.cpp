@@ -249,9 +249,9 @@ bool moire::canWriteTo(OpResult result, const Place &place) {
   // Kernels that take a row stride for this result.
   if (isa<LinearOp, LinearGradWeightOp, GroupedLinearOp, GatherRowsOp, GatherRowsGradOp, CombineOp, MixOp, UnmixOp>(op))
     return place.rowStride(1).has_value();
-  if (isa<CausalAttentionOp, CachedAttentionOp, CombineGradOp>(op) && number == 0)
+  if (isa<SoftmaxAttentionOp, CachedAttentionOp, CombineGradOp>(op) && number == 0)
     return place.rowStride(isa<CombineGradOp>(op) ? 1 : headRowRank).has_value();
-  if (isa<CausalAttentionGradOp>(op))
+  if (isa<SoftmaxAttentionGradOp>(op) && number < 3) // not dsinks
     return place.rowStride(headRowRank).has_value();
   if (isa<SsdScanGradOp>(op) && (number == 0 || number == 3 || number == 4)) // dx, dB, dC
     return place.rowStride(headRowRank).has_value();

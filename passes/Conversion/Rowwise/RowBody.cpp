@@ -37,6 +37,8 @@ private:
   void build(CrossEntropyGradOp grad);
   void build(RopeOp rope);
   void build(ConcatOp concat);
+  void build(TileOp tile);
+  void build(FoldOp fold);
   LogicalResult build(LookupOp lookup);
 
   // Short names for arithmetic on whole values: formulas are read more often than written.
@@ -61,6 +63,27 @@ private:
   /// Share of the normal distribution below x. `1 + erf` would lose all digits where x is far below 0.
   RowValue normalShare(const RowValue &x) {
     return mul(number(0.5), graph.map(Fn::Erfc, {mul(x, number(-M_SQRT1_2))}));
+  }
+  /// Taylor's series where the other form would lose digits; both within a few units in the last place in f32 and f64.
+  RowValue hyperbolicTangent(const RowValue &x) {
+    constexpr double switchAt = 0.25;
+    // The series' coefficients of x^3, x^5, ...: c_1 = 1 and (2n + 1) c_n = -sum of c_i c_j over i + j = n - 1.
+    constexpr int terms = 11;
+    double c[terms] = {1};
+    for (int n = 1; n < terms; ++n) {
+      for (int i = 0; i < n; ++i)
+        c[n] -= c[i] * c[n - 1 - i];
+      c[n] /= 2 * n + 1;
+    }
+    RowValue square = mul(x, x), series = number(c[terms - 1]);
+    for (int n = terms - 2; n >= 1; --n)
+      series = add(mul(series, square), number(c[n]));
+    RowValue near = add(x, mul(mul(x, square), series)), size = graph.map(Fn::Abs, {x});
+    // 1 - 2 / (exp(2 |x|) + 1)
+    RowValue below = graph.map(Fn::Reciprocal, {add(number(1), graph.map(Fn::FiniteExp, {mul(size, number(2))}))});
+    RowValue far = sub(number(1), mul(number(2), below));
+    far = select(graph.map(Fn::Greater, {number(0), x}), neg(far), far);
+    return select(graph.map(Fn::Greater, {number(switchAt), size}), near, far);
   }
   RowValue logSumExp(const RowValue &x) {
     RowValue top = maximum(x);
@@ -132,6 +155,8 @@ RowValue BodyBuilder::unary(Unary kind, const RowValue &x) {
     RowValue tail = graph.map(Fn::Log1p, {exp(neg(graph.map(Fn::Abs, {x})))});
     return add(max(x, number(0)), tail);
   }
+  case Unary::Tanh:
+    return hyperbolicTangent(x);
   }
   llvm_unreachable("all pointwise functions are listed");
 }
@@ -163,6 +188,10 @@ RowValue BodyBuilder::unarySlope(Unary kind, const RowValue &x) {
   }
   case Unary::Softplus:
     return sigmoid(x);
+  case Unary::Tanh: {
+    RowValue bent = hyperbolicTangent(x);
+    return sub(one, mul(bent, bent));
+  }
   }
   llvm_unreachable("all pointwise functions are listed");
 }
@@ -242,6 +271,27 @@ void BodyBuilder::build(ConcatOp concat) {
   set(concat.getY(), y);
 }
 
+void BodyBuilder::build(TileOp tile) {
+  RowValue x = get(tile.getX()), y;
+  if (x.length() == 1)
+    y = RowGraph::row(graph.splat(sum(x).single(), tile.getCopies()));
+  else
+    for (uint64_t copy = 0; copy < tile.getCopies(); ++copy)
+      llvm::append_range(y.pieces, x.pieces);
+  set(tile.getY(), y);
+}
+
+void BodyBuilder::build(FoldOp fold) {
+  RowValue x = get(fold.getX());
+  int64_t length = x.length() / fold.getCopies();
+  if (length == 1)
+    return set(fold.getY(), RowGraph::row(graph.splat(sum(x).single(), 1)));
+  RowValue y = graph.slice(x, 0, length);
+  for (uint64_t copy = 1; copy < fold.getCopies(); ++copy)
+    y = add(y, graph.slice(x, copy * length, length));
+  set(fold.getY(), y);
+}
+
 LogicalResult BodyBuilder::build(LookupOp lookup) {
   auto table = dyn_cast<BlockArgument>(lookup.getTable());
   if (!table)
@@ -311,7 +361,7 @@ LogicalResult BodyBuilder::build(Operation *inner) {
         return set(o.getY(), select(counts, number(1), number(0))), success();
       })
       .Case<RmsNormOp, RmsNormGradOp, LayerNormOp, LayerNormGradOp, CrossEntropyOp, CrossEntropyGradOp, RopeOp,
-            ConcatOp>(apply)
+            ConcatOp, TileOp, FoldOp>(apply)
       .Case([&](LookupOp o) { return build(o); })
       .Default([](Operation *o) { return o->emitOpError("is not known as part of a row kernel"); });
 }

@@ -26,7 +26,9 @@ FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
       .Case([&](EmbedOp block) { return embed(block, operands[0]); })
       .Case([&](LearnedPositionsOp block) { return positions(block, operands[0]); })
       .Case([&](NormOp block) { return norm(block, operands[0]); })
+      .Case([&](SinusoidalPositionsOp) { return sinusoids(operands[0]); })
       .Case([&](AttentionOp block) { return attention(block, operands[0]); })
+      .Case([&](LatentAttentionOp block) { return latentAttention(block, operands[0]); })
       .Case([&](DenseOp block) { return affine(operands[0], "", block.getBias()); })
       .Case([&](MlpOp block) { return mlp(block, operands[0]); })
       .Case([&](SwigluOp block) { return swiglu(block, operands[0]); })
@@ -60,6 +62,19 @@ Value BlockBuilder::positions(LearnedPositionsOp op, Value x) {
   return BroadcastOp::create(b, loc, x.getType(), table).getY();
 }
 
+Value BlockBuilder::sinusoids(Value x) {
+  constexpr double base = 10000;
+  int64_t time = shapeOf(x)[1], width = widthOf(x), length = tableLength(time);
+  auto table = type({length, width / 2}, full());
+  auto tables = RotaryTableOp::create(b, loc, table, table, b.getF64FloatAttr(base), /*scaling=*/{}, /*factor=*/{},
+                                      /*original=*/{});
+  // Sines and cosines take turns.
+  auto column = [&](Value values) { return reshape(values, {length, width / 2, 1}); };
+  Value rows = reshape(concat({column(tables.getSin()), column(tables.getCos())}, 2), {length, width});
+  rows = cast(positionRows(rows, time), elementOf(x));
+  return BroadcastOp::create(b, loc, x.getType(), rows).getY();
+}
+
 Value BlockBuilder::norm(NormOp op, Value x) {
   if (op.getKind() == NormKind::Rms)
     return rmsNorm(x, own("weight"), op.getEpsAttr(), op.getGroups());
@@ -83,7 +98,15 @@ Value BlockBuilder::head(HeadOp op, Value x) {
     x = slice(x, 1, shapeOf(x)[1] - 1, 1);
   Value logits = op.getTied() ? linear(x, parameter(*op.getTied(), "weight"), full(), /*transpose=*/true)
                               : linear(x, own("weight"), full());
-  return op.getBias() ? binary(Binary::Add, logits, own("bias")) : logits;
+  if (op.getBias())
+    logits = binary(Binary::Add, logits, own("bias"));
+  if (!op.getSoftcap())
+    return logits;
+  double cap = op.getSoftcap()->convertToDouble();
+  auto scale = [&](Value value, double factor) {
+    return ScaleOp::create(b, loc, value.getType(), value, b.getF64FloatAttr(factor)).getY();
+  };
+  return scale(unary(Unary::Tanh, scale(logits, 1 / cap)), cap);
 }
 
 // ---- The vocabulary ------------------------------------------------------------------------------------------------

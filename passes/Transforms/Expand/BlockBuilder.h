@@ -71,7 +71,9 @@ private:
   mlir::Value embed(EmbedOp op, mlir::Value tokens);
   mlir::Value positions(LearnedPositionsOp op, mlir::Value x);
   mlir::Value norm(NormOp op, mlir::Value x);
+  mlir::Value sinusoids(mlir::Value x);
   mlir::Value attention(AttentionOp op, mlir::Value x);
+  mlir::Value latentAttention(LatentAttentionOp op, mlir::Value x);
   mlir::Value mlp(MlpOp op, mlir::Value x);
   mlir::Value swiglu(SwigluOp op, mlir::Value x);
   /// `tokens` are null but for the choice by hash.
@@ -113,7 +115,17 @@ private:
   mlir::Value rmsNorm(mlir::Value x, mlir::Value weight, mlir::FloatAttr eps, int64_t groups = 1);
   /// silu of the causal depthwise convolution of x with the block's `conv`; keeps the last inputs as a state (Step).
   mlir::Value convolve(mlir::Value x, int64_t taps);
-  mlir::Value rotate(mlir::Value x, mlir::Value cos, mlir::Value sin);
+  /// Cosines and sines of the positions at hand, for `size` features of a head.
+  template <typename Attention> std::pair<mlir::Value, mlir::Value> rotaryRows(Attention op, int64_t time, int64_t size);
+  /// Rows of a table of positions [length, n] for `time` positions: from the current one on when stepping.
+  mlir::Value positionRows(mlir::Value table, int64_t time);
+  int64_t tableLength(int64_t time) const { return stepping() ? context.decodeContext : time; }
+  /// x [batch, time, heads, dim] with the first `size` features of each head rotated.
+  mlir::Value rotate(mlir::Value x, std::pair<mlir::Value, mlir::Value> rows, int64_t size);
+  /// RMSNorm over the last dimension, with the block's parameter `suffix` as weight.
+  mlir::Value rmsNorm(mlir::Value x, llvm::StringRef suffix);
+  /// What the heads give times the sigmoid of a linear map of x; y is [batch, time, heads, dim].
+  mlir::Value gateHeads(OutputGate gate, mlir::Value x, mlir::Value y);
 
   mlir::RankedTensorType type(llvm::ArrayRef<int64_t> shape, mlir::Type element) const;
   mlir::Type activation() const { return context.precision.activation; }

@@ -32,7 +32,7 @@ int64_t executionsOf(Operation *op) {
 int64_t countResidualBlocks(ModelOp model) {
   int64_t blocks = 0;
   model.walk([&](Operation *op) {
-    if (isa<AttentionOp, MambaOp, Mamba2Op, MlpOp, SwigluOp, ExpertsOp>(op))
+    if (isa<AttentionOp, LatentAttentionOp, MambaOp, Mamba2Op, MlpOp, SwigluOp, ExpertsOp>(op))
       blocks += executionsOf(op);
   });
   return blocks;
@@ -407,10 +407,15 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
   FailureOr<bool> canDecode(ModelOp model) {
     RouterOp mixing;
     model.walk([&](RouterOp router) { mixing = router.mixesSequences() && !mixing ? router : mixing; });
-    if (!mixing)
+    AttentionOp ahead;
+    model.walk([&](AttentionOp attention) { ahead = attention.getBidirectional() && !ahead ? attention : ahead; });
+    if (!mixing && !ahead)
       return true;
     bool asked =
         decodeContext > 0 || llvm::is_contained(functions, "prefill") || llvm::is_contained(functions, "decode");
+    if (asked && ahead)
+      return ahead.emitError("attention that sees later positions cannot go on token by token: leave out prefill and "
+                             "decode, or make it causal");
     if (asked)
       return mixing.emitError("choice = ")
              << stringifyChoice(mixing.getChoice()) << " lets the tokens of " << mixing.getGroup()

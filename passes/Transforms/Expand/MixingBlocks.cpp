@@ -1,9 +1,10 @@
-//===- MixingBlocks.cpp - attention and Mamba ------------------------------===//
+//===- MixingBlocks.cpp - Mamba, and what blocks keep ------------------------===//
 //
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The blocks that mix positions, with the states they keep while decoding.
+// The blocks that scan positions, and, for all blocks, the states they keep while decoding. Attention is in
+// AttentionBlocks.cpp.
 //===----------------------------------------------------------------------===//
 #include "passes/Transforms/Expand/BlockBuilder.h"
 
@@ -13,47 +14,6 @@ using namespace mlir;
 using llvm::StringRef;
 
 namespace moire {
-
-// ---- Attention -----------------------------------------------------------------------------------------------------
-
-Value BlockBuilder::rotate(Value x, Value cos, Value sin) {
-  return RopeOp::create(b, loc, x.getType(), x, cos, sin, /*inverse=*/false).getY();
-}
-
-Value BlockBuilder::attention(AttentionOp op, Value x) {
-  int64_t batch = shapeOf(x)[0], time = shapeOf(x)[1];
-  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads(), dim = op.getHeadDim();
-  Value qkv = affine(x, "qkv", op.getBias());
-  auto part = [&](int64_t offset, int64_t count) {
-    return reshape(slice(qkv, 2, offset * dim, count * dim), {batch, time, count, dim});
-  };
-  Value q = part(0, heads), k = part(heads, kvHeads), v = part(heads + kvHeads, kvHeads);
-
-  if (op.getRopeBase()) {
-    int64_t length = stepping() ? context.decodeContext : time;
-    auto table = type({length, dim / 2}, full());
-    auto tables = RotaryTableOp::create(b, loc, table, table, op.getRopeBaseAttr());
-    Value cos = tables.getCos(), sin = tables.getSin();
-    if (stepping()) {
-      auto rows = type({time, dim / 2}, full());
-      cos = DynamicSliceOp::create(b, loc, rows, cos, context.position).getY();
-      sin = DynamicSliceOp::create(b, loc, rows, sin, context.position).getY();
-    }
-    q = rotate(q, cos, sin);
-    k = rotate(k, cos, sin);
-  }
-
-  FloatAttr scale = b.getF64FloatAttr(1 / std::sqrt(double(dim)));
-  Value y;
-  if (stepping()) {
-    auto cached = CachedAttentionOp::create(b, loc, q, k, v, states[0], states[1], context.position, scale);
-    y = cached.getY();
-    newStates = {cached.getKOut(), cached.getVOut()};
-  } else {
-    y = CausalAttentionOp::create(b, loc, q, k, v, scale).getY();
-  }
-  return affine(reshape(y, {batch, time, heads * dim}), "out", op.getBias());
-}
 
 // ---- Mamba ---------------------------------------------------------------------------------------------------------
 
@@ -94,12 +54,15 @@ Value BlockBuilder::mamba(MambaOp op, Value x) {
 // ---- States --------------------------------------------------------------------------------------------------------
 
 llvm::SmallVector<RankedTensorType> BlockBuilder::stateTypes(Operation *op, const ExpansionContext &context) {
-  if (auto attention = dyn_cast<AttentionOp>(op)) {
-    auto cache = RankedTensorType::get({context.decodeContext, static_cast<int64_t>(attention.getKvHeads()),
-                                        static_cast<int64_t>(attention.getHeadDim())},
-                                       context.precision.activation);
-    return {cache, cache};
-  }
+  auto caches = [&](int64_t heads, int64_t dim, int64_t valueDim) -> llvm::SmallVector<RankedTensorType> {
+    Type element = context.precision.activation;
+    return {RankedTensorType::get({context.decodeContext, heads, dim}, element),
+            RankedTensorType::get({context.decodeContext, heads, valueDim}, element)};
+  };
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return caches(attention.getKvHeads(), attention.getHeadDim(), attention.valueSize());
+  if (auto attention = dyn_cast<LatentAttentionOp>(op))
+    return caches(attention.getHeads(), attention.getNopeDim() + attention.getRopeDim(), attention.getValueDim());
   if (auto mamba = dyn_cast<MambaOp>(op)) {
     int64_t inner = mamba.getExpand() * widthOf(mamba.getX()), taps = mamba.getConv();
     llvm::SmallVector<RankedTensorType> types;

@@ -194,6 +194,28 @@ LogicalResult ParameterDeclarations::addMamba2(Mamba2Op op) {
       linear("out_proj.weight", inner, width, std::sqrt(double(std::max<int64_t>(residualBlocks, 1)))));
 }
 
+LogicalResult ParameterDeclarations::addLatentAttention(LatentAttentionOp op) {
+  int64_t width = widthOf(op.getX()), heads = op.getHeads(), latent = op.getKvLatent();
+  int64_t queries = heads * (op.getNopeDim() + op.getRopeDim());
+  auto linear = [&](StringRef name, int64_t in, int64_t out) {
+    return addLinear(op, name, in, out, Role::Attention, /*bias=*/false);
+  };
+  auto norm = [&](StringRef name, int64_t size) {
+    return add(op, name, {size}, Role::Norm, constantInit(1), false, false);
+  };
+  if (std::optional<int64_t> small = op.getQLatent()) {
+    if (failed(linear("q_down", width, *small)) || failed(norm("q_norm.weight", *small)) ||
+        failed(linear("q_up", *small, queries)))
+      return failure();
+  } else if (failed(linear("q", width, queries))) {
+    return failure();
+  }
+  return success(succeeded(linear("kv_down", width, latent + op.getRopeDim())) &&
+                 succeeded(norm("kv_norm.weight", latent)) &&
+                 succeeded(linear("kv_up", latent, heads * (op.getNopeDim() + op.getValueDim()))) &&
+                 succeeded(linear("out", heads * op.getValueDim(), width)));
+}
+
 LogicalResult ParameterDeclarations::declare(Operation *block) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(block)
       .Case([&](EmbedOp op) {
@@ -211,12 +233,24 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
                             : success();
       })
       .Case([&](AttentionOp op) {
-        int64_t width = widthOf(op.getX()), inner = op.getHeads() * op.getHeadDim();
-        int64_t packed = inner + 2 * op.getKvHeads() * op.getHeadDim();
-        if (failed(addLinear(op, "qkv", width, packed, Role::Attention, op.getBias())))
+        int64_t width = widthOf(op.getX()), heads = op.getHeads(), kvHeads = op.getKvHeads();
+        int64_t queries = heads * op.getHeadDim(), keys = kvHeads * op.getHeadDim(), inner = heads * op.valueSize();
+        auto addNorm = [&](StringRef name, int64_t all) {
+          int64_t size = op.getQkNorm() == QkNorm::Full ? all : op.getHeadDim();
+          return add(op, name, {size}, Role::Norm, constantInit(1), false, false);
+        };
+        if (failed(addLinear(op, "qkv", width, queries + keys + kvHeads * op.valueSize(), Role::Attention,
+                             op.getBias())) ||
+            (op.getQkNorm() && (failed(addNorm("q_norm.weight", queries)) || failed(addNorm("k_norm.weight", keys)))))
+          return failure();
+        if (op.getSinks() && failed(add(op, "sinks", {heads}, Role::Attention, constantInit(0), false, false)))
+          return failure();
+        if (op.getGate() && failed(addLinear(op, "gate", width, op.getGate() == OutputGate::Head ? heads : inner,
+                                             Role::Attention, /*bias=*/false)))
           return failure();
         return addLinear(op, "out", inner, width, Role::Attention, op.getBias());
       })
+      .Case([&](LatentAttentionOp op) { return addLatentAttention(op); })
       .Case([&](DenseOp op) { return addLinear(op, "", widthOf(op.getX()), op.getWidth(), Role::Ffn, op.getBias()); })
       .Case([&](MlpOp op) {
         int64_t width = widthOf(op.getX()), hidden = op.getHidden();

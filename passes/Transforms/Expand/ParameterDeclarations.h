@@ -58,6 +58,7 @@ private:
   llvm::LogicalResult addRouter(RouterOp op);
   llvm::LogicalResult addExperts(ExpertsOp op);
   llvm::LogicalResult addMamba2(Mamba2Op op);
+  llvm::LogicalResult addLatentAttention(LatentAttentionOp op);
 
   mlir::ModuleOp module;
   Precision precision;

@@ -69,32 +69,49 @@ void linear(LinearOp op, Frame &f) {
                                op.getTranspose(), y, n, /*accumulate=*/1);
 }
 
-void attention(CausalAttentionOp op, Frame &f) {
-  ArrayRef<int64_t> q = op.getQ().getType().getShape();
-  int64_t kvHeads = op.getK().getType().getDimSize(2), row = q[2] * q[3], kvRow = kvHeads * q[3];
-  moire_reference_attention_f64(q[0], q[1], q[2], kvHeads, q[3], op.getScale().convertToDouble(), f.in(op.getQ()), row,
-                                f.in(op.getK()), kvRow, f.in(op.getV()), kvRow, f.out(op.getY()), row,
-                                f.out(op.getLse()));
+/// Extents and numbers of an attention, as the kernels name them.
+struct Form {
+  int64_t batch, time, heads, kvHeads, dim, valueDim, row, kRow, vRow, outRow, window;
+  int32_t alibi;
+  double scale, softcap;
+  const double *sinks;
+
+  template <typename Attention> Form(Attention op, Frame &f) {
+    ArrayRef<int64_t> q = op.getQ().getType().getShape(), v = op.getV().getType().getShape();
+    batch = q[0], time = q[1], heads = q[2], kvHeads = v[2], dim = q[3], valueDim = v[3];
+    row = heads * dim, kRow = kvHeads * dim, vRow = kvHeads * valueDim, outRow = heads * valueDim;
+    window = op.getWindow().value_or(0);
+    alibi = op.getAlibi();
+    scale = op.getScale().convertToDouble();
+    softcap = op.getSoftcap() ? op.getSoftcap()->convertToDouble() : 0;
+    sinks = op.getSinks() ? f.in(op.getSinks()) : nullptr;
+  }
+};
+
+void attention(SoftmaxAttentionOp op, Frame &f) {
+  Form a(op, f);
+  moire_reference_attention_f64(a.batch, a.time, a.heads, a.kvHeads, a.dim, a.valueDim, !op.getBidirectional(),
+                                a.window, a.alibi, a.scale, a.softcap, a.sinks, f.in(op.getQ()), a.row, f.in(op.getK()),
+                                a.kRow, f.in(op.getV()), a.vRow, f.out(op.getY()), a.outRow, f.out(op.getLse()));
 }
 
-void attentionGrad(CausalAttentionGradOp op, Frame &f) {
-  ArrayRef<int64_t> q = op.getQ().getType().getShape();
-  int64_t kvHeads = op.getK().getType().getDimSize(2), row = q[2] * q[3], kvRow = kvHeads * q[3];
-  moire_reference_attention_backward_f64(q[0], q[1], q[2], kvHeads, q[3], op.getScale().convertToDouble(),
-                                         f.in(op.getQ()), row, f.in(op.getK()), kvRow, f.in(op.getV()), kvRow,
-                                         f.in(op.getY()), row, f.in(op.getLse()), f.in(op.getDy()), row,
-                                         f.out(op.getDq()), row, f.out(op.getDk()), kvRow, f.out(op.getDv()), kvRow);
+void attentionGrad(SoftmaxAttentionGradOp op, Frame &f) {
+  Form a(op, f);
+  moire_reference_attention_backward_f64(
+      a.batch, a.time, a.heads, a.kvHeads, a.dim, a.valueDim, !op.getBidirectional(), a.window, a.alibi, a.scale,
+      a.softcap, a.sinks, f.in(op.getQ()), a.row, f.in(op.getK()), a.kRow, f.in(op.getV()), a.vRow, f.in(op.getY()),
+      a.outRow, f.in(op.getLse()), f.in(op.getDy()), a.outRow, f.out(op.getDq()), a.row, f.out(op.getDk()), a.kRow,
+      f.out(op.getDv()), a.vRow, op.getDsinks() ? f.out(op.getDsinks()) : nullptr);
 }
 
 void cachedAttention(CachedAttentionOp op, Frame &f) {
-  ArrayRef<int64_t> q = op.getQ().getType().getShape(), cache = op.getKCache().getType().getShape();
-  int64_t row = q[2] * q[3], kvRow = cache[1] * q[3];
+  Form a(op, f);
   // The caches that come out are the ones that went in, extended.
   Tensor kCache = f.get(op.getKCache()), vCache = f.get(op.getVCache());
-  moire_reference_attention_cached_f64(q[1], f.ints(op.getPosition())[0], cache[0], q[2], cache[1], q[3],
-                                       op.getScale().convertToDouble(), f.in(op.getQ()), row, f.in(op.getK()), kvRow,
-                                       f.in(op.getV()), kvRow, kCache.floats.data(), vCache.floats.data(),
-                                       f.out(op.getY()), row);
+  moire_reference_attention_cached_f64(a.time, f.ints(op.getPosition())[0], op.getKCache().getType().getDimSize(0),
+                                       a.heads, a.kvHeads, a.dim, a.valueDim, a.window, a.alibi, a.scale, a.softcap,
+                                       a.sinks, f.in(op.getQ()), a.row, f.in(op.getK()), a.kRow, f.in(op.getV()),
+                                       a.vRow, kCache.floats.data(), vCache.floats.data(), f.out(op.getY()), a.outRow);
   f.set(op.getKOut(), std::move(kCache));
   f.set(op.getVOut(), std::move(vCache));
 }
@@ -163,8 +180,8 @@ bool evaluateMixing(Operation *op, Frame &f) {
                                                     dw[2], f.out(op.getDw()));
         return true;
       })
-      .Case<CausalAttentionOp>([&](auto op) { return attention(op, f), true; })
-      .Case<CausalAttentionGradOp>([&](auto op) { return attentionGrad(op, f), true; })
+      .Case<SoftmaxAttentionOp>([&](auto op) { return attention(op, f), true; })
+      .Case<SoftmaxAttentionGradOp>([&](auto op) { return attentionGrad(op, f), true; })
       .Case<CachedAttentionOp>([&](auto op) { return cachedAttention(op, f), true; })
       .Case<ConvOp>([&](auto op) { return conv(op, f), true; })
       .Case<ConvGradInputOp>([&](auto op) { return convGradInput(op, f), true; })

@@ -38,6 +38,8 @@ double apply(Unary kind, double x) {
     return sigmoid(x);
   case Unary::Softplus:
     return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+  case Unary::Tanh:
+    return std::tanh(x);
   }
   llvm_unreachable("every kind is a case");
 }
@@ -62,6 +64,8 @@ double derivative(Unary kind, double x) {
     return sigmoid(x) * (1 - sigmoid(x));
   case Unary::Softplus:
     return sigmoid(x);
+  case Unary::Tanh:
+    return 1 - std::tanh(x) * std::tanh(x);
   }
   llvm_unreachable("every kind is a case");
 }

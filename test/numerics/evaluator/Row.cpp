@@ -130,11 +130,28 @@ bool evaluateRow(Operation *op, Frame &f) {
       .Case<RotaryTableOp>([&](auto op) {
         int64_t half = lastExtent(op.getCos().getType()), rows = rowsOf(op.getCos().getType());
         double *cosine = f.out(op.getCos()), *sine = f.out(op.getSin());
+        SmallVector<double> frequencies = op.frequencies();
         for (int64_t i = 0; i < rows * half; ++i) {
-          double angle = (i / half) / std::pow(op.getBase().convertToDouble(), double(i % half) / half);
+          double angle = (i / half) * frequencies[i % half];
           cosine[i] = std::cos(angle);
           sine[i] = std::sin(angle);
         }
+        return true;
+      })
+      .Case<TileOp>([&](auto op) {
+        int64_t width = lastExtent(op.getX().getType()), rows = rowsOf(op.getX().getType()), copies = op.getCopies();
+        const double *x = f.in(op.getX());
+        double *y = f.out(op.getY());
+        for (int64_t i = 0; i < rows * copies; ++i)
+          std::copy_n(x + i / copies * width, width, y + i * width);
+        return true;
+      })
+      .Case<FoldOp>([&](auto op) {
+        int64_t width = lastExtent(op.getY().getType()), rows = rowsOf(op.getX().getType()), copies = op.getCopies();
+        const double *x = f.in(op.getX());
+        double *y = f.out(op.getY());
+        for (int64_t i = 0; i < rows * copies * width; ++i)
+          y[i / (copies * width) * width + i % width] += x[i];
         return true;
       })
       .Case<RopeOp>([&](auto op) {
