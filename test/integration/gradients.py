@@ -29,7 +29,6 @@ BLOCKS = {
     "attention, head size": f"x += rms_norm(x) |> attention(heads = 3, head_dim = 6, rope = 100.0)\n  {HEAD}",
     "attention, window, sinks": f"x += rms_norm(x) |> attention(heads = 4, kv_heads = 2, window = 5, sinks = true)\n  {HEAD}",
     "attention, soft cap, alibi": f"x += rms_norm(x) |> attention(heads = 2, softcap = 2.0, alibi = true)\n  {HEAD}",
-    "attention, both directions": f"x += rms_norm(x) |> attention(heads = 2, causal = false, window = 4)\n  {HEAD}",
     "attention, norms per head, gated heads":
         f"x += rms_norm(x) |> attention(heads = 4, qk_norm = head, gate = head, rope = 100.0, rope_dim = 2)\n  {HEAD}",
     "attention, norms over all, gated elements, own values":
