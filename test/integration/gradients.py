@@ -36,7 +36,7 @@ BLOCKS = {
     "latent attention": "x += rms_norm(x) |> latent_attention(heads = 2, kv_latent = 6, q_latent = 5, nope_dim = 4, "
                         f"rope_dim = 2, value_dim = 3)\n  {HEAD}",
     "no positions in every third layer": "repeat 6 as i { x += rms_norm(x) |> attention(heads = 2, rope = if i % 3 == 2 "
-                                         f"then none else 100.0) }\n  {HEAD}",
+                                         "then none else 100.0) }\n  " + HEAD,
     "soft cap of the logits": "x += sinusoidal_positions(x)\n  return rms_norm(x) |> head(vocab, softcap = 2.0)",
     "linear": f"x += rms_norm(x) |> linear(width) |> silu\n  {HEAD}",
     "mlp relu2": f"x += rms_norm(x) |> mlp(hidden = 24, activation = relu2)\n  {HEAD}",
