@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MOIRE_ABI_VERSION 1
+#define MOIRE_ABI_VERSION 2
 #define MOIRE_PACKAGE_SYMBOL "moire_get_package"
 
 #ifdef __cplusplus
@@ -62,6 +62,9 @@ typedef struct moire_parameter {
   double init_a, init_b;     /**< as `init` says */
   double lr_factor;          /**< multiplies the scheduled learning rate */
   double decay_factor;       /**< multiplies the weight decay (0 for norms, biases, A_log, D) */
+  double sign_rate;          /**< above 0: no parameter of the loss. Its gradient, which no loss_scale scales, says which
+                                way to go: the optimizer subtracts sign_rate * sign(gradient) and leaves it out of the norm,
+                                the clipping, the moments and the decay. 0: AdamW */
 } moire_parameter;
 
 /** A quantity that a step reports besides its loss, e.g. the load of an MoE layer. */

@@ -152,6 +152,7 @@ FailureOr<PackageInfo> moire::readPackageInfo(ModuleOp module) {
     out.initB = param.getInitB().convertToDouble();
     out.learningRate = param.getLrFactor().convertToDouble();
     out.decay = param.getDecayFactor().convertToDouble();
+    out.signRate = param.getSignRate() ? param.getSignRate()->convertToDouble() : 0;
     info.parameters.push_back(std::move(out));
   }
   for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {

@@ -46,7 +46,7 @@ struct ParameterInfo {
   std::vector<int64_t> shape; ///< of one instance
   int64_t offset = 0, computeOffset = -1;
   int32_t init = 0;
-  double initA = 0, initB = 0, learningRate = 1, decay = 1;
+  double initA = 0, initB = 0, learningRate = 1, decay = 1, signRate = 0;
 };
 
 struct PackageInfo {

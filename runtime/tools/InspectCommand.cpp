@@ -60,6 +60,7 @@ Json parameterTable(const moire_package &package) {
                     {"init", initialisation(p)},
                     {"lr_factor", p.lr_factor},
                     {"decay_factor", p.decay_factor},
+                    {"sign_rate", p.sign_rate},
                     {"paths", std::vector<std::string>(p.paths, p.paths + p.instances)}});
   }
   return list;

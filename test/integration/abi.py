@@ -17,7 +17,8 @@ class Parameter(c.Structure):
     _fields_ = [("name", c.c_char_p), ("role", c.c_char_p), ("paths", c.POINTER(c.c_char_p)), ("instances", c.c_int64),
                 ("rank", c.c_int32), ("shape", c.POINTER(c.c_int64)), ("offset", c.c_int64),
                 ("compute_offset", c.c_int64), ("init", c.c_int32), ("init_a", c.c_double), ("init_b", c.c_double),
-                ("lr_factor", c.c_double), ("decay_factor", c.c_double)]
+                ("lr_factor", c.c_double), ("decay_factor", c.c_double),
+                ("sign_rate", c.c_double)]
 
 
 class Metric(c.Structure):

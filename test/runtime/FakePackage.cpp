@@ -221,10 +221,10 @@ const char *const bigramPaths[] = {"bigram.weight"}, *const firstPaths[] = {"fir
 const char *const biasPaths[] = {"layers.0.bias", "layers.1.bias"};
 const moire_parameter parameters[] = {
     {"bigram.weight", "embedding", bigramPaths, 1, 2, square, bigramAt, computeElements > 0 ? 0 : -1, MOIRE_INIT_NORMAL,
-     0.02, 0, 1.0, 1.0},
+     0.02, 0, 1.0, 1.0, 0.0},
     {"first.weight", "embedding", firstPaths, 1, 2, square, firstAt, -1, MOIRE_INIT_TRUNCATED_NORMAL, 0.02, 0.03, 0.5,
-     1.0},
-    {"layers.#.bias", "norm", biasPaths, layers, 1, row, biasAt, -1, MOIRE_INIT_UNIFORM, -0.01, 0.01, 0.5, 0.0},
+     1.0, 0.0},
+    {"layers.#.bias", "norm", biasPaths, layers, 1, row, biasAt, -1, MOIRE_INIT_UNIFORM, -0.01, 0.01, 0.5, 0.0, 0.0},
 };
 const moire_metric metrics[] = {
     {"loss", "loss", 0, 1}, {"layers.0.moe.balance_loss", "aux_loss", 1, 1}, {"layers.0.moe.load", "load", 2, groups}};
