@@ -57,7 +57,6 @@ LogicalResult BalanceLossOp::buildReverse(OpBuilder &builder, ReverseScope &scop
 LogicalResult SequenceBalanceLossOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   if (scope.wanted(getProbs()))
     scope.accumulate(getProbs(), SequenceBalanceLossGradOp::create(builder, getLoc(), getProbs().getType(),
-                                                                   scope.cotangent(getLoss()), getLoad(),
-                                                                   getFactor()));
+                                                                   scope.cotangent(getLoss()), getLoad(), getFactor()));
   return success();
 }

@@ -300,11 +300,11 @@ Stream *Elaborator::routing(const ast::Expr &expr) {
   if (value.kind == Value::Kind::Routing)
     return value.stream;
   if (!value.isPoison())
-    (void)diagnostics.error(expr.range,
-                            "expected a routing, found " + (value.kind == Value::Kind::Stream  ? std::string("a stream")
-                                                            : value.kind == Value::Kind::Layer ? std::string("a layer")
-                                                                : value.constant.described()) +
-                                "; `route(x, …)` makes one");
+    (void)diagnostics.error(expr.range, "expected a routing, found " +
+                                            (value.kind == Value::Kind::Stream  ? std::string("a stream")
+                                             : value.kind == Value::Kind::Layer ? std::string("a layer")
+                                                                                : value.constant.described()) +
+                                            "; `route(x, …)` makes one");
   return nullptr;
 }
 

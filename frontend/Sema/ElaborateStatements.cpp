@@ -8,8 +8,8 @@
 // is folded into a loop afterwards.
 //===----------------------------------------------------------------------===//
 #include "frontend/Sema/Elaborate.h"
-#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -77,10 +77,9 @@ void Elaborator::assign(const ast::Assign &assign) {
     value = combine(ast::Operator::Add, *slot, value, assign.range);
   auto isRouting = [](const Value &v) { return v.kind == Value::Kind::Routing; };
   if (slot && !value.isPoison() && !slot->isPoison() && isRouting(*slot) != isRouting(value)) {
-    (void)diagnostics.error(assign.name.range, "`" + assign.name.text + "` is a " +
-                                                   (isRouting(value) ? "stream" : "routing") + ", and a " +
-                                                   (isRouting(value) ? "routing" : "stream") +
-                                                   " takes a name of its own");
+    (void)diagnostics.error(assign.name.range,
+                            "`" + assign.name.text + "` is a " + (isRouting(value) ? "stream" : "routing") +
+                                ", and a " + (isRouting(value) ? "routing" : "stream") + " takes a name of its own");
     return;
   }
   // The op that made the value carries the variable's name into the IR.
@@ -114,7 +113,9 @@ void Elaborator::require(const ast::Require &require) {
 static void assignedNames(const ast::Body &body, MapVector<StringRef, SMRange> &found) {
   for (const ast::StmtPtr &stmt : body)
     TypeSwitch<const ast::Stmt *>(stmt.get())
-        .Case([&](const ast::Assign *node) { found.insert({node->name.text, node->name.range}); })
+        .Case([&](const ast::Assign *node) {
+          found.insert({node->name.text, node->name.range});
+        })
         .Case([&](const ast::Repeat *node) { assignedNames(node->body, found); })
         .Case([&](const ast::If *node) {
           assignedNames(node->then, found);
@@ -131,7 +132,8 @@ std::vector<Value *> Elaborator::carriedBy(const ast::Repeat &repeat) {
     if (value && value->kind == Value::Kind::Stream)
       carried.push_back(value);
     else if (value && value->kind == Value::Kind::Routing)
-      (void)diagnostics.error(range, "the routing `" + name + "` cannot be carried from iteration to iteration; carry "
+      (void)diagnostics.error(range, "the routing `" + name +
+                                         "` cannot be carried from iteration to iteration; carry "
                                          "the stream that its router reads, and route it in each iteration");
   }
   return carried;

@@ -56,10 +56,10 @@ void reportDead(const Region &region, const Live &live, const Live &used, Diagno
     if (live.contains(op->results[0]) || used.contains(op->results[0]))
       continue;
     bool routes = op->results[0]->isRouting();
-    std::string what = routes ? "the routing" + (op->variable.empty() ? "" : " `" + op->variable + "`")
+    std::string what = routes                  ? "the routing" + (op->variable.empty() ? "" : " `" + op->variable + "`")
                        : !op->variable.empty() ? "the stream `" + op->variable + "`"
-                       : op->layer           ? "the output of `" + op->layer->name + "`"
-                                             : "this stream";
+                       : op->layer             ? "the output of `" + op->layer->name + "`"
+                                               : "this stream";
     const char *why = routes ? "no experts read it" : "it reaches no logits";
     auto error = diagnostics.error(op->range, what + " is never used: " + why);
     for (const CallChain *caller = op->caller.get(); caller; caller = caller->outer.get())

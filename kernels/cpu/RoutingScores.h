@@ -106,8 +106,7 @@ inline void scoreGradientRow(int32_t gate, int64_t count, const S *logits, const
 }
 
 /// keys = values + bias; those of all groups but the best become the lowest there is.
-template <typename S>
-inline void makeKeys(const RouteArguments<S> &r, const S *values, S *keys) {
+template <typename S> inline void makeKeys(const RouteArguments<S> &r, const S *values, S *keys) {
   for (int64_t e = 0; e < r.experts; ++e)
     keys[e] = values[e] + (r.bias ? r.bias[e] : S(0));
   if (r.groups == 1)

@@ -88,8 +88,18 @@ template <typename T> struct Route {
   }
 };
 
-const Variant variants[] = {{0, 0},      {0, 1},      {1, 0}, {1, 0, 1.5}, {2, 0}, {2, 1, 2.5}, {3, 0, 0.5}, {3, 1},
-                            {0, 1, 1, true}, {2, 1, 2.5, true}, {0, 0, 1, false, true}, {2, 1, 1, false, true}};
+const Variant variants[] = {{0, 0},
+                            {0, 1},
+                            {1, 0},
+                            {1, 0, 1.5},
+                            {2, 0},
+                            {2, 1, 2.5},
+                            {3, 0, 0.5},
+                            {3, 1},
+                            {0, 1, 1, true},
+                            {2, 1, 2.5, true},
+                            {0, 0, 1, false, true},
+                            {2, 1, 1, false, true}};
 
 template <typename T> class RouteTest : public testing::Test {};
 using RouteTypes = testing::Types<F32, F64>;
@@ -288,8 +298,8 @@ struct Limited {
 };
 
 TEST(DispatchLimited, AgreesWithTheOracle) {
-  const int64_t sizes[][5] = {{1, 1, 1, 0, 1}, {7, 3, 2, 0, 2}, {50, 8, 2, 3, 6}, {64, 8, 1, 0, -1}, {40, 5, 3, 2, -1},
-                              {300, 16, 4, 0, 75}};
+  const int64_t sizes[][5] = {{1, 1, 1, 0, 1},   {7, 3, 2, 0, 2},   {50, 8, 2, 3, 6},
+                              {64, 8, 1, 0, -1}, {40, 5, 3, 2, -1}, {300, 16, 4, 0, 75}};
   for (auto [tokens, experts, topK, nulls, limit] : sizes) {
     SCOPED_TRACE(testing::Message() << tokens << " tokens, limit " << limit);
     Limited fast(tokens, experts, topK, nulls), slow = fast;
@@ -408,16 +418,16 @@ TYPED_TEST(RowsTest, AgreesWithTheOracle) {
   const int64_t sizes[][4] = {{1, 1, 1, 0}, {7, 3, 5, 2}, {50, 2, 33, 1}, {20, 8, 256, 0}};
   for (auto [tokens, topK, width, gap] : sizes)
     for (bool drop : {false, true}) {
-    SCOPED_TRACE(testing::Message() << tokens << " tokens, top " << topK << ", width " << width);
-    Rows<TypeParam> fast(tokens, topK, width, gap, drop), slow = fast;
-    fast.run(true);
-    slow.run(false);
-    EXPECT_EQ(fast.gathered, slow.gathered);
-    expectClose(fast.gatheredBack, slow.gatheredBack, "gather backward");
-    expectClose(fast.combined, slow.combined, "combine");
-    expectClose(fast.dperRow, slow.dperRow, "dx of combine");
-    expectClose(fast.dweights, slow.dweights, "dweights");
-  }
+      SCOPED_TRACE(testing::Message() << tokens << " tokens, top " << topK << ", width " << width);
+      Rows<TypeParam> fast(tokens, topK, width, gap, drop), slow = fast;
+      fast.run(true);
+      slow.run(false);
+      EXPECT_EQ(fast.gathered, slow.gathered);
+      expectClose(fast.gatheredBack, slow.gatheredBack, "gather backward");
+      expectClose(fast.combined, slow.combined, "combine");
+      expectClose(fast.dperRow, slow.dperRow, "dx of combine");
+      expectClose(fast.dweights, slow.dweights, "dweights");
+    }
 }
 
 TYPED_TEST(RowsTest, UnwantedGradientsAreLeftAlone) {

@@ -31,7 +31,8 @@ void run(const Size &z) {
   Values<int32_t> chosen(weights.size()), offsets(size_t(z.experts) + 1), rows(weights.size()), slots(weights.size()),
       position(weights.size());
   double time = shortest([&] {
-    moire_route_f32(z.tokens, z.experts, z.topK, 0, 1, 1, 1, 1, logits.data(), nullptr, nullptr, probs.data(), weights.data(), chosen.data());
+    moire_route_f32(z.tokens, z.experts, z.topK, 0, 1, 1, 1, 1, logits.data(), nullptr, nullptr, probs.data(),
+                    weights.data(), chosen.data());
   });
   report("route", z, time, 0);
   time = shortest([&] {
