@@ -9,6 +9,8 @@
 // gather_rows, grouped_linear and combine count as Same: a row that leaves through `rows` comes back through
 // `position`. Parameters have no positions; a product depends on its matrix in no way (None) when the matrix comes from
 // parameters alone, in every way (All) when it is computed from anything else.
+// Group is for ops that the language offers for mixing across examples, or for letting tokens compete: proofs report it,
+// and refuse All.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
 #include "dialect/IR/TypeUtils.h"
@@ -22,15 +24,20 @@ constexpr Dependence past = {Reach::Past, Reach::Same};
 constexpr Dependence allTime = {Reach::All, Reach::Same};
 constexpr Dependence group = {Reach::Same, Reach::Group};
 constexpr Dependence all = {Reach::All, Reach::All};
+constexpr Dependence competing = {Reach::Group, Reach::Group};
 constexpr Dependence none = {Reach::None, Reach::None};
 } // namespace
 
-/// Whether `value` is made of block arguments that no loop carries, by ops on nothing else: a parameter, a slice of
-/// stacked parameters, a cast of one. Chains longer than `depth` are not followed: saying no is always safe.
+/// Whether `value` is made of floating-point arguments of the function, by slices of them in loops and by ops on
+/// nothing else: a parameter, a slice of stacked parameters, a cast of one. Integer arguments are tokens. Chains longer
+/// than `depth` are not followed: saying no is always safe.
 static bool isParameter(Value value, unsigned depth = 8) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto repeat = dyn_cast<RepeatOp>(argument.getOwner()->getParentOp());
-    return !repeat || argument.getArgNumber() >= repeat.getNumCarried();
+    if (!repeat)
+      return isa<FloatType>(elementOf(argument.getType()));
+    return depth > 0 && argument.getArgNumber() >= repeat.getNumCarried() &&
+           isParameter(repeat->getOperand(argument.getArgNumber()), depth - 1);
   }
   Operation *op = value.getDefiningOp();
   return depth > 0 && op->getNumRegions() == 0 &&
@@ -138,16 +145,25 @@ Dependence ReshapeOp::getDependence(unsigned, unsigned) {
   return dependence;
 }
 
+/// Whether dimension `dim` counts rows: batch and time in one, so that moving along it crosses both.
+static bool countsRows(Type type, int64_t dim) { return dim == 0 && streamExtents(type) == 0; }
+
 Dependence SliceOp::getDependence(unsigned, unsigned) {
   int64_t dim = getDim();
-  if (dim >= streamExtents(getX().getType()) || getOffset() == 0)
+  Type type = getX().getType();
+  if (countsRows(type, dim) && getOffset() != 0)
+    return all;
+  if (dim >= streamExtents(type) || getOffset() == 0)
     return same;
   return dim == 0 ? Dependence{Reach::Same, Reach::All} : allTime; // position t reads position t + offset
 }
 
 Dependence ConcatOp::getDependence(unsigned operand, unsigned) {
   int64_t dim = getDim();
-  if (dim >= streamExtents(getY().getType()) || operand == 0)
+  Type type = getY().getType();
+  if (countsRows(type, dim) && operand != 0)
+    return all;
+  if (dim >= streamExtents(type) || operand == 0)
     return same;
   return dim == 0 ? Dependence{Reach::Same, Reach::All} : past; // position t reads position t - what stands before
 }
@@ -231,8 +247,9 @@ Dependence AssignOp::getDependence(unsigned operand, unsigned) {
   return (*this)->getOperand(operand) == getPosition() ? all : same;
 }
 /// Where a row stands depends on every token; whose row it is does not, and that is all that its reader sees. The
-/// counts, read as numbers, depend on all: see expert_load. A capacity makes tokens compete: who stays depends on all.
-Dependence DispatchOp::getDependence(unsigned, unsigned) { return getCapacity() ? all : same; }
+/// counts, read as numbers, depend on all: see expert_load. A capacity makes tokens of the batch compete, later ones
+/// too: that is what it is there for.
+Dependence DispatchOp::getDependence(unsigned, unsigned) { return getCapacity() ? competing : same; }
 Dependence GatherRowsOp::getDependence(unsigned, unsigned) { return same; }
 Dependence GatherRowsGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CombineOp::getDependence(unsigned, unsigned) { return same; }
@@ -246,8 +263,10 @@ Dependence SequenceBalanceLossGradOp::getDependence(unsigned, unsigned) { return
 Dependence BalanceLossOp::getDependence(unsigned, unsigned) { return all; }
 Dependence BalanceLossGradOp::getDependence(unsigned, unsigned) { return all; }
 Dependence FusedRouteOp::getDependence(unsigned operand, unsigned result) {
-  if (result == 7 || (getCapacity() && result >= 3)) // the load; what a capacity decides
+  if (result == 7) // the load
     return all;
+  if (getCapacity() && result >= 3)
+    return competing;
   return (*this)->getOperand(operand) == getBias() ? onWeight(getBias()) : same;
 }
 

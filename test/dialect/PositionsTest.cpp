@@ -164,7 +164,7 @@ TEST(Positions, ACapacityMakesTokensCompete) {
   Parsed limited("%c: tensor<2x6x2xi32>, %g: tensor<2x6x2xf32>", R"(
     %o, %r, %s, %p = moire.dispatch %c gates %g capacity 3 : (tensor<2x6x2xi32>, tensor<2x6x2xf32>)
         -> (tensor<9xi32>, tensor<24xi32>, tensor<24xi32>, tensor<2x6x2xi32>))");
-  EXPECT_EQ(reach(limited.last<DispatchOp>(), 0), all);
+  EXPECT_EQ(reach(limited.last<DispatchOp>(), 0), std::pair(Reach::Group, Reach::Group));
 }
 
 TEST(Positions, ABiasOfTheChoiceIsAParameter) {
@@ -193,4 +193,23 @@ TEST(Positions, MixturesStayInTheirGroupAndTheirPosition) {
   EXPECT_EQ(reach(parsed.last<UnmixOp>(), 0), same) << "a token's own weights";
   EXPECT_EQ(reach(parsed.last<UnmixOp>(), 1), group);
   EXPECT_EQ(reach(parsed.last<ChooseTokensOp>(), 0, 2), group);
+}
+
+TEST(Positions, RowsAreTokens) {
+  Parsed parsed("%x: tensor<12x8xf32>", R"(
+    %s = moire.slice %x dim 0 at 2 : tensor<12x8xf32> to tensor<10x8xf32>
+    %c = moire.concat %s, %s dim 0 : (tensor<10x8xf32>, tensor<10x8xf32>) -> tensor<20x8xf32>)");
+  EXPECT_EQ(reach(parsed.last<SliceOp>(), 0), all);
+  EXPECT_EQ(reach(parsed.last<ConcatOp>(), 0), same);
+  EXPECT_EQ(reach(parsed.last<ConcatOp>(), 1), all);
+}
+
+TEST(Positions, TokensAreNoParameters) {
+  Parsed parsed("%t: tensor<4x8xi32>, %p: tensor<16x8xf32>", R"(
+    %w = moire.lookup %t, %p : (tensor<4x8xi32>, tensor<16x8xf32>) -> tensor<4x8x8xf32>
+    %y = moire.repeat 4 carried(%h = %w : tensor<4x8x8xf32>) slices(%m = %w : tensor<4x8x8xf32>) -> tensor<4x8x8xf32> {
+      %z = moire.linear %h, %m : (tensor<4x8x8xf32>, tensor<8x8xf32>) -> tensor<4x8x8xf32>
+      moire.yield %z : tensor<4x8x8xf32>
+    })");
+  EXPECT_EQ(reach(parsed.last<LinearOp>(), 1), all) << "slices of something computed from tokens";
 }
