@@ -154,6 +154,15 @@ std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
       json.attribute("arena", arenaBytes);
       json.attribute("peak", weights + gradients + optimizer + arenaBytes);
     });
+    auto package = module->getAttrOfType<DictionaryAttr>("moire.package");
+    json.attributeObject("proofs", [&] {
+      auto proofs = package ? package.getAs<DictionaryAttr>("proofs") : DictionaryAttr();
+      for (NamedAttribute proof : proofs ? proofs.getValue() : ArrayRef<NamedAttribute>())
+        json.attributeArray(proof.getName(), [&] {
+          for (Attribute line : cast<ArrayAttr>(proof.getValue()))
+            json.value(cast<StringAttr>(line).getValue());
+        });
+    });
   });
   return text;
 }

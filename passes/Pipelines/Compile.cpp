@@ -96,6 +96,11 @@ LogicalResult moire::lowerTo(ModuleOp module, Level goal, const CompileOptions &
   tensor.precision = options.precision;
   tensor.prefillTokens = options.prefillTokens;
   tensor.decodeContext = options.decodeContext;
+  FusePipelineOptions fuse;
+  for (const std::string &proof : options.skipProofs) {
+    tensor.skipProofs.push_back(proof);
+    fuse.skipProofs.push_back(proof);
+  }
 
   Level at = levelOf(module);
   std::string digest = digestOf(module, options.precision);
@@ -107,7 +112,7 @@ LogicalResult moire::lowerTo(ModuleOp module, Level goal, const CompileOptions &
   if (at <= Level::Tensor && goal >= Level::Tensor)
     buildTensorPipeline(manager, tensor);
   if (at <= Level::Tensor && goal >= Level::Fused)
-    buildFusePipeline(manager);
+    buildFusePipeline(manager, fuse);
   if (at <= Level::Fused && goal >= Level::Linalg)
     buildBufferPipeline(manager, code);
   if (at <= Level::Linalg && goal >= Level::LLVM)

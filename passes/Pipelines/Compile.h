@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include <string>
+#include <vector>
 
 namespace moire {
 
@@ -18,11 +19,12 @@ namespace moire {
 enum class Level { Model, Tensor, Fused, Linalg, LLVM, Assembly, Package };
 
 struct CompileOptions {
-  std::string precision = "f32";   ///< f32, bf16 or f64; counts when the module is at the model level
-  std::string features = "native"; ///< see parseFeatures
-  int64_t prefillTokens = 16;      ///< tokens that one call of prefill reads
-  int64_t decodeContext = 0;       ///< positions that decoding has room for; 0: the model's context
-  bool noReuse = false;            ///< buffers share no memory; for finding faults
+  std::string precision = "f32";       ///< f32, bf16 or f64; counts when the module is at the model level
+  std::string features = "native";     ///< see parseFeatures
+  int64_t prefillTokens = 16;          ///< tokens that one call of prefill reads
+  int64_t decodeContext = 0;           ///< positions that decoding has room for; 0: the model's context
+  bool noReuse = false;                ///< buffers share no memory; for finding faults
+  std::vector<std::string> skipProofs; ///< of causality, gradients and precision, those not to prove
 };
 
 /// Adds the dialects and extensions that IR of any level needs.

@@ -15,6 +15,7 @@
 #include "passes/Conversion/Buffers/Passes.h"
 #include "passes/Conversion/Rowwise/Passes.h"
 #include "passes/Pipelines/Passes.h"
+#include "passes/Proofs/Passes.h"
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Expand/Passes.h"
 #include "passes/Transforms/Rowwise/Passes.h"
@@ -34,27 +35,45 @@ static std::unique_ptr<Pass> verify(StringRef level) {
   return createVerifyLevelPass(options);
 }
 
+/// Whether the proof `name` is to be done: it is, unless it is named among those to leave out.
+template <typename Options> static bool proves(const Options &options, StringRef name) {
+  return llvm::none_of(options.skipProofs, [&](const std::string &skipped) { return name == skipped; });
+}
+
 void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOptions &options) {
   ExpandBlocksPassOptions expand;
   expand.precision = options.precision;
   expand.prefillTokens = options.prefillTokens;
   expand.decodeContext = options.decodeContext;
   manager.addPass(createExpandBlocksPass(expand));
+  // Proofs about positions come first, while every op still stands for its own place in the spec.
+  if (proves(options, "causality"))
+    manager.addPass(createProveCausalityPass());
   addCleanup(manager);
   // The forward bill is read off before the reverse pass is there.
   manager.addPass(createNoteCostsPass());
+  // Who teaches whom is asked of the losses; whether every gradient is one, of what came out.
+  if (proves(options, "gradients"))
+    manager.addPass(createProveGradientsPass());
   manager.addPass(createAutodiffPass());
   addCleanup(manager);
+  if (proves(options, "gradients"))
+    manager.addPass(createProveGradientsPass());
+  if (proves(options, "precision"))
+    manager.addPass(createProvePrecisionPass());
   manager.addPass(createNoteCostsPass());
   manager.addPass(verify("tensor"));
 }
 
-void moire::buildFusePipeline(OpPassManager &manager) {
+void moire::buildFusePipeline(OpPassManager &manager, const FusePipelineOptions &options) {
   // Biases first, so that row kernels see the sums; routing next, so that they do not take its parts.
   manager.addPass(createSplitBiasPass());
   manager.addPass(createFuseRoutingPass());
   manager.addPass(createFuseRowwisePass());
   addCleanup(manager);
+  // Again: kernels have borders of their own, at which something might be rounded.
+  if (proves(options, "precision"))
+    manager.addPass(createProvePrecisionPass());
   manager.addPass(verify("fused"));
 }
 
@@ -93,7 +112,8 @@ void moire::buildLLVMPipeline(OpPassManager &manager, const CodePipelineOptions 
 void moire::registerMoirePipelines() {
   PassPipelineRegistration<TensorPipelineOptions>("moire-tensor-pipeline", "From blocks to differentiated tensors",
                                                   buildTensorPipeline);
-  PassPipelineRegistration<>("moire-fuse-pipeline", "From tensors to what one kernel does", buildFusePipeline);
+  PassPipelineRegistration<FusePipelineOptions>("moire-fuse-pipeline", "From tensors to what one kernel does",
+                                                buildFusePipeline);
   PassPipelineRegistration<CodePipelineOptions>("moire-buffer-pipeline", "From tensors to planned memory and loops",
                                                 buildBufferPipeline);
   PassPipelineRegistration<CodePipelineOptions>("moire-llvm-pipeline", "From loops to the LLVM dialect",

@@ -21,6 +21,12 @@ struct TensorPipelineOptions : mlir::PassPipelineOptions<TensorPipelineOptions> 
   Option<int64_t> decodeContext{*this, "decode-context",
                                 llvm::cl::desc("positions that decoding has room for; 0: the model's context"),
                                 llvm::cl::init(0)};
+  ListOption<std::string> skipProofs{*this, "skip-proofs",
+                                     llvm::cl::desc("proofs to leave out: causality, gradients, precision")};
+};
+
+struct FusePipelineOptions : mlir::PassPipelineOptions<FusePipelineOptions> {
+  ListOption<std::string> skipProofs{*this, "skip-proofs", llvm::cl::desc("proofs to leave out: precision")};
 };
 
 /// Of the pipelines that write code for a processor.
@@ -35,7 +41,7 @@ struct CodePipelineOptions : mlir::PassPipelineOptions<CodePipelineOptions> {
 /// Model to tensor: blocks expanded, reverse mode, costs noted. `moire-tensor-pipeline`.
 void buildTensorPipeline(mlir::OpPassManager &manager, const TensorPipelineOptions &options);
 /// Tensor to fused: routing and row kernels. `moire-fuse-pipeline`.
-void buildFusePipeline(mlir::OpPassManager &manager);
+void buildFusePipeline(mlir::OpPassManager &manager, const FusePipelineOptions &options);
 /// Fused to linalg: buffers, loops, one arena per function, and the optimizer's code. `moire-buffer-pipeline`.
 void buildBufferPipeline(mlir::OpPassManager &manager, const CodePipelineOptions &options);
 /// Linalg to LLVM: vectors, then the LLVM dialect. `moire-llvm-pipeline`.

@@ -14,6 +14,7 @@
 #include "passes/Conversion/Rowwise/Passes.h"
 #include "passes/Pipelines/Passes.h"
 #include "passes/Pipelines/Pipelines.h"
+#include "passes/Proofs/Passes.h"
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Expand/Passes.h"
 #include "passes/Transforms/Rowwise/Passes.h"
@@ -24,6 +25,7 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   registry.insert<moire::MoireDialect>();
+  moire::registerMoireProofsPasses();
   moire::registerMoireExpandPasses();
   moire::registerMoireAutodiffPasses();
   moire::registerMoireFuseRowwisePasses();

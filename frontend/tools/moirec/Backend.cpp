@@ -63,6 +63,7 @@ static CompileOptions optionsFor(const BackendOptions &options) {
   CompileOptions result;
   result.precision = options.precision;
   result.features = options.features;
+  result.skipProofs = options.skipProofs;
   return result;
 }
 

@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringRef.h"
 #include <string>
+#include <vector>
 
 namespace moire {
 
@@ -20,8 +21,9 @@ enum class Stage { Ast, Spec, Model, Tensor, Fused, Linalg, Llvm, Assembly, Pack
 /// What the command line says about code generation.
 struct BackendOptions {
   std::string target = "cpu";
-  std::string precision = "f32";   ///< f32, bf16 or f64
-  std::string features = "native"; ///< of the processor
+  std::string precision = "f32";       ///< f32, bf16 or f64
+  std::string features = "native";     ///< of the processor
+  std::vector<std::string> skipProofs; ///< proofs to leave out
 };
 
 /// Adds the dialects and extensions that IR of any level may need.

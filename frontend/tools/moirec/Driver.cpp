@@ -46,6 +46,8 @@ struct CommandLine {
                                  cl::cat(category)};
   cl::opt<std::string> features{"features", cl::desc("of the processor: native, or a level for packages that travel"),
                                 cl::init("native"), cl::cat(category)};
+  cl::list<std::string> skipProofs{"skip-proofs", cl::CommaSeparated, cl::cat(category), cl::value_desc("names"),
+                                   cl::desc("what not to prove of the model: causality, gradients, precision")};
   cl::opt<Stage> emit{
       "emit", cl::desc("where to stop"),
       cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"), clEnumValN(Stage::Spec, "spec", "the resolved spec"),
@@ -85,6 +87,9 @@ public:
     bool wantsCost = line.cost.getNumOccurrences() != 0;
     if (wantsCost && !line.cost.empty() && line.cost != "json")
       return fail("`--cost` prints `json`, not `" + line.cost + "`");
+    for (const std::string &proof : line.skipProofs)
+      if (proof != "causality" && proof != "gradients" && proof != "precision")
+        return fail("there is no proof `" + proof + "` to skip; there are `causality`, `gradients` and `precision`");
     llvm::StringRef path = line.input;
     if (line.emit == Stage::Package && !wantsCost && (line.output == "-" || (line.output.empty() && path == "-")))
       return fail("a package is a file: name it by `-o`");
@@ -153,7 +158,8 @@ private:
   }
 
   int finish(ModuleOp module) {
-    BackendOptions options{line.target, line.precision, line.features};
+    BackendOptions options{line.target, line.precision, line.features,
+                           std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end())};
     LogicalResult done = line.cost.getNumOccurrences() != 0 ? writeCost(module, options, output())
                                                             : compile(module, line.emit, options, output());
     return failed(done);

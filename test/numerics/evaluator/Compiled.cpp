@@ -111,7 +111,7 @@ void addTrampoline(llvm::Module &module, StringRef name) {
 LogicalResult lower(ModuleOp module, const CodePipelineOptions &options, bool toLLVM) {
   PassManager manager(module.getContext());
   if (!toLLVM) {
-    buildFusePipeline(manager);
+    buildFusePipeline(manager, FusePipelineOptions());
     buildBufferPipeline(manager, options);
   } else {
     buildLLVMPipeline(manager, options);

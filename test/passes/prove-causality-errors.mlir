@@ -1,0 +1,156 @@
+// Planted faults: each is found, at the op that lets it in, with the way from there to the logits.
+// RUN: moire-opt %s --moire-prove-causality --split-input-file --verify-diagnostics
+
+// The next token's embedding in place of this one's: a slice that begins later.
+func.func @ahead(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x1x8xf32>
+  // expected-error @below {{`moire.slice` lets a position see later ones: its result begins at position 1 of its operand}}
+  %late = moire.slice %x dim 1 at 1 : tensor<2x4x8xf32> to tensor<2x3x8xf32>
+  // expected-note @below {{from there it comes through here}}
+  %next = moire.concat %late, %zero dim 1 : (tensor<2x3x8xf32>, tensor<2x1x8xf32>) -> tensor<2x4x8xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `ahead` may depend on tokens at their own and earlier positions only}}
+  %sum = moire.binary add %x, %next : (tensor<2x4x8xf32>, tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
+  return %sum : tensor<2x4x8xf32>
+}
+
+// -----
+
+// A mean over the sequence, added to every position.
+func.func @mean(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-error @below {{`moire.reduce_leading` lets a position see later ones: it sums over all tokens}}
+  // expected-error @below {{`moire.reduce_leading` lets an example see other examples of its batch: it sums over all tokens}}
+  %mean = moire.reduce_leading %x : tensor<2x4x8xf32> to tensor<8xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `mean` may depend on tokens at their own and earlier positions only}}
+  // expected-note @below {{these logits of `mean` may depend on tokens of their own example only}}
+  %y = moire.binary add %x, %mean : (tensor<2x4x8xf32>, tensor<8xf32>) -> tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// A convolution that reads ahead: two positions of padding after the input in place of before it.
+func.func @convolution(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>, %taps: tensor<3x8xf32>, %bias: tensor<8xf32>)
+    -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x2x8xf32>
+  %padded = moire.concat %zero, %x, %zero dim 1 : (tensor<2x2x8xf32>, tensor<2x4x8xf32>, tensor<2x2x8xf32>) -> tensor<2x8x8xf32>
+  // expected-error @below {{`moire.slice` lets a position see later ones: its result begins at position 2 of its operand}}
+  %window = moire.slice %padded dim 1 at 2 : tensor<2x8x8xf32> to tensor<2x6x8xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `convolution` may depend}}
+  %y = moire.conv valid %window, %taps, %bias : (tensor<2x6x8xf32>, tensor<3x8xf32>, tensor<8xf32>) -> tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Grouping along the sequence: tokens of a group become one row.
+func.func @groups(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>, %w: tensor<16x16xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-error @below {{`moire.reshape` lets a position see later ones: it divides the same numbers into other tokens}}
+  // expected-error @below {{`moire.reshape` lets an example see other examples of its batch}}
+  %g = moire.reshape %x : tensor<2x4x8xf32> to tensor<2x2x16xf32>
+  // expected-note @below {{from there it comes through here}}
+  %m = moire.linear %g, %w : (tensor<2x2x16xf32>, tensor<16x16xf32>) -> tensor<2x2x16xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `groups`}}
+  %y = moire.reshape %m : tensor<2x2x16xf32> to tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Rows are tokens too: flattened, moved by one row, and put back.
+func.func @rows(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %flat = moire.reshape %x : tensor<2x4x8xf32> to tensor<8x8xf32>
+  %first = moire.slice %flat dim 0 at 0 : tensor<8x8xf32> to tensor<1x8xf32>
+  // expected-error @below {{`moire.slice` lets a position see later ones}}
+  // expected-error @below {{`moire.slice` lets an example see other examples}}
+  %rest = moire.slice %flat dim 0 at 1 : tensor<8x8xf32> to tensor<7x8xf32>
+  // expected-note @below {{from there}}
+  %turned = moire.concat %rest, %first dim 0 : (tensor<7x8xf32>, tensor<1x8xf32>) -> tensor<8x8xf32>
+  // expected-note @below {{from there}}
+  // expected-note @below {{these logits of `rows`}}
+  %y = moire.reshape %turned : tensor<8x8xf32> to tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Only from the second iteration on: what is carried is followed around the loop.
+func.func @around(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x4x8xf32>
+  // expected-note @below {{from there}}
+  // expected-note @below {{these logits of `around`}}
+  %y, %z = moire.repeat 3 carried(%a = %x : tensor<2x4x8xf32>, %b = %zero : tensor<2x4x8xf32>) -> (tensor<2x4x8xf32>, tensor<2x4x8xf32>) {
+    // expected-note @below {{from there}}
+    %r = moire.binary add %a, %b : (tensor<2x4x8xf32>, tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
+    %one = moire.fill 0.000000e+00 : tensor<2x1x8xf32>
+    // expected-error @below {{`moire.slice` lets a position see later ones}}
+    %late = moire.slice %a dim 1 at 1 : tensor<2x4x8xf32> to tensor<2x3x8xf32>
+    // expected-note @below {{from there}}
+    %next = moire.concat %late, %one dim 1 : (tensor<2x3x8xf32>, tensor<2x1x8xf32>) -> tensor<2x4x8xf32>
+    moire.yield %r, %next : tensor<2x4x8xf32>, tensor<2x4x8xf32>
+  }
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Inside of a function that is called.
+func.func private @peek(%x: tensor<2x4x8xf32>) -> tensor<2x3x8xf32> {
+  // expected-error @below {{`moire.slice` lets a position see later ones}}
+  %y = moire.slice %x dim 1 at 1 : tensor<2x4x8xf32> to tensor<2x3x8xf32>
+  return %y : tensor<2x3x8xf32>
+}
+func.func @calls(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x3x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-note @below {{from there}}
+  // expected-note @below {{these logits of `calls`}}
+  %y = call @peek(%x) : (tensor<2x4x8xf32>) -> tensor<2x3x8xf32>
+  return %y : tensor<2x3x8xf32>
+}
+
+// -----
+
+// A matrix made of tokens is no parameter.
+func.func @made(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-error @below {{`moire.linear_grad_weight` lets a position see later ones}}
+  // expected-error @below {{`moire.linear_grad_weight` lets an example see other examples}}
+  %w = moire.linear_grad_weight %x, %x : (tensor<2x4x8xf32>, tensor<2x4x8xf32>) -> tensor<8x8xf32>
+  // expected-note @below {{from there}}
+  // expected-note @below {{these logits of `made`}}
+  %y = moire.linear %x, %w : (tensor<2x4x8xf32>, tensor<8x8xf32>) -> tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// An op of another dialect says nothing of positions.
+func.func @foreign(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-error @below {{`math.exp` lets a position see later ones: it does not say how positions depend on each other}}
+  // expected-error @below {{`math.exp` lets an example see other examples}}
+  // expected-note @below {{these logits of `foreign`}}
+  %y = math.exp %x : tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Targets are for losses.
+func.func @targets(%tokens: tensor<2x4xi32>, %targets: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> tensor<2x4xf32> {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-error @below {{the logits of `targets` depend on their targets: `moire.lookup` reads them}}
+  %t = moire.lookup %targets, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %y = moire.binary add %x, %t : (tensor<2x4x8xf32>, tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
+  %nll, %lse = moire.cross_entropy %y, %targets : (tensor<2x4x8xf32>, tensor<2x4xi32>) -> (tensor<2x4xf32>, tensor<2x4xf32>)
+  return %nll : tensor<2x4xf32>
+}
