@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the compiler proves about positions, seen from outside: change one token, see whose losses change.
+
+    leaks.py [SPEC ...]     (every example when none is named)
+
+A target below 0 is not counted, so that an evaluation with one target left is the loss of that position. The proof says
+that a token may change the losses of its own example from its position on, and the test that it changes no other. An
+example that the compiler refuses must be seen to leak; one that lets tokens meet by declaration may do so or not (a
+capacity, for one, holds in training only).
+"""
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from abi import BUILD, SOURCE, Model, compile_spec
+
+SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=64", "-D", "batch=3", "-D", "context=8")
+
+def losses(model, tokens, targets):
+    """The loss of every position by itself, [batch, time]."""
+    out = np.empty(tokens.shape)
+    for place in np.ndindex(*tokens.shape):
+        one = np.full_like(targets, -1)
+        one[place] = targets[place]
+        out[place] = model.eval_step(tokens, one)[0]
+    return out
+
+
+def changes(model, seed=0, places=((0, 3), (1, 0), (2, 5))):
+    """For each changed token, which losses differ in any bit: {(example, position): [batch, time] of bool}."""
+    tokens, targets = model.tokens(seed)
+    before, seen = losses(model, tokens, targets), {}
+    for place in places:
+        other = tokens.copy()
+        other[place] = (other[place] + 1 + seed) % model.package.vocab
+        seen[place] = losses(model, other, targets) != before
+    return seen
+
+
+def judge(seen):
+    """(whether an earlier position changed, whether another example did, whether a later one of its own did)."""
+    future = neighbours = past = False
+    for (example, position), changed in seen.items():
+        neighbours |= bool(np.delete(changed, example, axis=0).any())
+        future |= bool(changed[example, :position].any())
+        past |= bool(changed[example, position + 1:].any())
+    return future, neighbours, past
+
+
+def proof(spec, *options):
+    """What the compiler says: (proved, its declared exceptions, its errors)."""
+    run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), spec, "--emit=tensor", "-o", os.devnull, *options],
+                         capture_output=True, text=True)
+    if run.returncode:
+        return False, [], run.stderr
+    run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), spec, "--cost=json", *options], capture_output=True,
+                         text=True, check=True)
+    return True, json.loads(run.stdout)["proofs"]["causality"][1:], ""
+
+
+def check(name, spec, *options):
+    proved, exceptions, errors = proof(spec, *options)
+    for precision in ("f32", "bf16"):
+        model = Model(compile_spec(spec, "--skip-proofs=causality", f"--precision={precision}", *options))
+        model.randomise(seed=1)
+        future, neighbours, past = judge(changes(model))
+        assert past, f"{name}: a change of a token is not seen at all"
+        if proved and not exceptions:
+            assert not future and not neighbours, f"{name}: proved, but seen to leak: {future=} {neighbours=}"
+        elif not proved:
+            assert future or neighbours, f"{name}: refused, and nothing is seen to leak: {errors}"
+        print(f"ok   {name} {precision}: {'proved' if proved else 'refused'}, "
+              f"{len(exceptions)} exceptions; seen: future {future}, neighbours {neighbours}, past {past}", flush=True)
+
+
+def main(arguments):
+    if arguments:
+        for spec in arguments:
+            check(spec, spec)
+        return
+    for name in sorted(os.listdir(os.path.join(SOURCE, "examples"))):
+        spec = os.path.join(SOURCE, "examples", name, f"{name}.moire")
+        if os.path.exists(spec):
+            check(name, spec, *SMALL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
