@@ -220,9 +220,8 @@ SmallVector<double> RotaryTableOp::frequencies() {
 LogicalResult TileOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
                                        DictionaryAttr attributes, OpaqueProperties properties, RegionRange regions,
                                        SmallVectorImpl<Type> &types) {
-  Adaptor adaptor(operands, attributes, properties, regions);
   auto x = operands.size() == 1 ? dyn_cast<RankedTensorType>(operands[0].getType()) : RankedTensorType();
-  int64_t copies = adaptor.getCopies();
+  int64_t copies = properties ? int64_t(Adaptor(operands, attributes, properties, regions).getCopies()) : 0;
   if (!x || x.getRank() == 0 || copies < 1) // tile.C1
     return emitOptionalError(location, "expects an operand with a last dimension, and 1 copy or more");
   types.push_back(x.clone(withLast(x.getShape().drop_back(), x.getShape().back() * copies))); // tile.C2
@@ -239,9 +238,8 @@ LogicalResult TileOp::verify() {
 LogicalResult FoldOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
                                        DictionaryAttr attributes, OpaqueProperties properties, RegionRange regions,
                                        SmallVectorImpl<Type> &types) {
-  Adaptor adaptor(operands, attributes, properties, regions);
   auto x = operands.size() == 1 ? dyn_cast<RankedTensorType>(operands[0].getType()) : RankedTensorType();
-  int64_t copies = adaptor.getCopies();
+  int64_t copies = properties ? int64_t(Adaptor(operands, attributes, properties, regions).getCopies()) : 0;
   if (!x || x.getRank() == 0 || copies < 1 || x.getShape().back() % copies != 0) // fold.C1
     return emitOptionalError(location, "expects an operand whose last dimension is a multiple of ", copies);
   types.push_back(x.clone(withLast(x.getShape().drop_back(), x.getShape().back() / copies))); // fold.C2
