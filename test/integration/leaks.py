@@ -14,12 +14,31 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
 from abi import BUILD, SOURCE, Model, compile_spec
 
-SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=64", "-D", "batch=3", "-D", "context=8")
+SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=64", "-D", "batch=3", "-D", "context=8")FRAME = """
+model test(width = 32, vocab = 64) {{
+  x = embed(tokens, vocab, width)
+  x += rms_norm(x) |> {layer}
+  return rms_norm(x) |> head(vocab)
+}}
+train {{ batch = 4   context = 8   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }}
+"""
+# What the compiler must refuse, what it must tell of, and what it must prove.
+LAYERS = {
+    "both directions": ("attention(heads = 2, causal = false)", "refused"),
+    "a window": ("attention(heads = 2, window = 3)", "proved"),
+    "experts that choose": ("moe(expert = swiglu(hidden = 16), experts = 4, top_k = 2, choice = expert, group = 2)", "told"),
+    "a mixture of tokens": ("moe(expert = swiglu(hidden = 16), experts = 4, top_k = 2, choice = mixture, group = 2)", "told"),
+    "a capacity": ("moe(expert = swiglu(hidden = 16), experts = 4, top_k = 1, capacity = 1.0)", "told"),
+    "sigmoid in groups": ("moe(expert = swiglu(hidden = 16), experts = 4, top_k = 2, gate = sigmoid_topk, bias_rate = 1e-3)",
+                          "proved"),
+}
+
 
 def losses(model, tokens, targets):
     """The loss of every position by itself, [batch, time]."""
@@ -78,11 +97,25 @@ def check(name, spec, *options):
               f"{len(exceptions)} exceptions; seen: future {future}, neighbours {neighbours}, past {past}", flush=True)
 
 
+def check_layer(name, layer, expected):
+    with tempfile.TemporaryDirectory() as folder:
+        spec = os.path.join(folder, "spec.moire")
+        with open(spec, "w") as file:
+            file.write(FRAME.format(layer=layer))
+        proved, exceptions, errors = proof(spec)
+        found = "refused" if not proved else "told" if exceptions else "proved"
+        assert found == expected, f"{name}: {found}, expected {expected}: {exceptions} {errors}"
+        assert proved or "spec.moire:4:" in errors, f"{name}: the error is not at its line: {errors}"
+        check(name, spec)
+
+
 def main(arguments):
     if arguments:
         for spec in arguments:
             check(spec, spec)
         return
+    for name, (layer, expected) in LAYERS.items():
+        check_layer(name, layer, expected)
     for name in sorted(os.listdir(os.path.join(SOURCE, "examples"))):
         spec = os.path.join(SOURCE, "examples", name, f"{name}.moire")
         if os.path.exists(spec):
