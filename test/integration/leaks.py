@@ -20,7 +20,8 @@ import numpy as np
 
 from abi import BUILD, SOURCE, Model, compile_spec
 
-SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=64", "-D", "batch=3", "-D", "context=8")FRAME = """
+SMALL = ("-D", "width=32", "-D", "depth=2", "-D", "vocab=64", "-D", "batch=3", "-D", "context=8")
+FRAME = """
 model test(width = 32, vocab = 64) {{
   x = embed(tokens, vocab, width)
   x += rms_norm(x) |> {layer}
