@@ -22,13 +22,21 @@ namespace {
 
 bool isFloating(Value value) { return isa<FloatType>(elementOf(value.getType())); }
 
+/// Whether `value` is made of nothing, like a table of angles: differentiation asks no gradient of it, and some rules have
+/// none to give. Longer chains than `depth` do not occur, and count as made of something.
+bool isConstant(Value value, unsigned depth = 4) {
+  Operation *op = value.getDefiningOp();
+  return op && depth > 0 && op->getNumRegions() == 0 &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand, depth - 1); });
+}
+
 /// What a reverse rule is given when it is only asked where gradients go.
 class Probe final : public ReverseScope {
 public:
   Probe(Value asked, Value cotangent, SmallVector<Value> &reached) : asked(asked), given(cotangent), reached(reached) {}
 
   Value cotangent(Value value) override { return value == asked ? given : Value(); }
-  bool wanted(Value value) override { return isFloating(value); }
+  bool wanted(Value value) override { return isFloating(value) && !isConstant(value); }
   void accumulate(Value value, Value gradient) override {
     auto fill = gradient.getDefiningOp<FillOp>();
     if (!(fill && fill.getValue().isZero()) && !llvm::is_contained(reached, value))

@@ -131,3 +131,17 @@ func.func @train(%x: tensor<4x8xf32>, %seed: tensor<f32> {moire.seed})
   %sum = moire.reduce_leading %x : tensor<4x8xf32> to tensor<8xf32>
   return %zero, %ones, %sum : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
 }
+
+// -----
+
+// Through a rotation, whose tables are made of nothing and have no rule.
+// expected-remark @below {{`norm.weight` learns from the objective}}
+moire.param @norm.weight : tensor<4xf32> role norm init constant {paths = ["norm.weight"], stack = 0 : i64}
+// expected-remark @below {{proved of `train`}}
+func.func @train(%x: tensor<1x3x2x4xf32>, %w: tensor<4xf32> {moire.param = @norm.weight}) -> (tensor<f32> {moire.objective}) {
+  %y, %rstd = moire.rms_norm %x, %w eps 1.0e-6 : (tensor<1x3x2x4xf32>, tensor<4xf32>) -> (tensor<1x3x2x4xf32>, tensor<1x3x2xf32>)
+  %cos, %sin = moire.rotary_table 1.0e4 : tensor<3x2xf32>, tensor<3x2xf32>
+  %r = moire.rope %y, %cos, %sin : (tensor<1x3x2x4xf32>, tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<1x3x2x4xf32>
+  %s = moire.reduce_leading %r : tensor<1x3x2x4xf32> to tensor<f32>
+  return %s : tensor<f32>
+}
