@@ -59,8 +59,8 @@ def counts():
         used = bill["active"] - (bill["total"] - found)
         ok = found == published and active in (None, used)
         good = good and ok
-        print(f"{'ok  ' if ok else 'FAIL'} {name} {preset} {' + '.join(roles) or 'all'}: {found:,} (published {published:,}), "
-              f"active {used:,}" + (f" (published {active:,})" if active else ""), flush=True)
+        print(f"{'ok  ' if ok else 'FAIL'} {name} {preset} {' + '.join(roles) or 'all'}: {found:,} (published {published:,})"
+              + (f", active {used:,} (published {active:,})" if active else ""), flush=True)
     return good
 
 
