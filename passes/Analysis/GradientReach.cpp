@@ -22,30 +22,24 @@ namespace {
 
 bool isFloating(Value value) { return isa<FloatType>(elementOf(value.getType())); }
 
-/// Whether `value` is made of nothing, like a table of angles: differentiation asks no gradient of it, and some rules have
-/// none to give. Longer chains than `depth` do not occur, and count as made of something.
-bool isConstant(Value value, unsigned depth = 4) {
-  Operation *op = value.getDefiningOp();
-  return op && depth > 0 && op->getNumRegions() == 0 &&
-         llvm::all_of(op->getOperands(), [&](Value operand) { return isConstant(operand, depth - 1); });
-}
-
 /// What a reverse rule is given when it is only asked where gradients go.
 class Probe final : public ReverseScope {
 public:
-  Probe(Value asked, Value cotangent, SmallVector<Value> &reached) : asked(asked), given(cotangent), reached(reached) {}
+  Probe(Value asked, Value cotangent, const llvm::DenseSet<Value> &active, SmallVector<Value> &reached)
+      : asked(asked), given(cotangent), active(active), reached(reached) {}
 
   Value cotangent(Value value) override { return value == asked ? given : Value(); }
-  bool wanted(Value value) override { return isFloating(value) && !isConstant(value); }
+  bool wanted(Value value) override { return active.contains(value); }
   void accumulate(Value value, Value gradient) override {
     auto fill = gradient.getDefiningOp<FillOp>();
-    if (!(fill && fill.getValue().isZero()) && !llvm::is_contained(reached, value))
+    if (!(fill && fill.getValue().isZero()) && wanted(value) && !llvm::is_contained(reached, value))
       reached.push_back(value);
   }
   void accumulateSlice(Value value, Value gradient, int64_t, int64_t) override { accumulate(value, gradient); }
 
 private:
   Value asked, given;
+  const llvm::DenseSet<Value> &active;
   SmallVector<Value> &reached;
 };
 
@@ -58,7 +52,44 @@ GradientReach::GradientReach(func::FuncOp function, ArrayRef<Value> terms) : cou
       bits.resize(count);
       bits.set(number);
     }
+  for (BlockArgument argument : function.getArguments())
+    if (isFloating(argument))
+      active.insert(argument);
+  activate(function.getBody().front());
   run(function.getBody().front());
+}
+
+void GradientReach::activate(Block &block) {
+  for (Operation &op : block) {
+    if (auto repeat = dyn_cast<RepeatOp>(op)) {
+      activate(repeat);
+      continue;
+    }
+    bool reads = false;
+    op.walk([&](Operation *nested) {
+      reads |= llvm::any_of(nested->getOperands(), [&](Value operand) { return active.contains(operand); });
+    });
+    for (Value result : op.getResults())
+      if (reads && isFloating(result))
+        active.insert(result);
+  }
+}
+
+void GradientReach::activate(RepeatOp repeat) {
+  for (auto [operand, argument] : llvm::zip_equal(repeat->getOperands(), repeat.getBody().getArguments()))
+    if (active.contains(operand))
+      active.insert(argument);
+  bool again = true;
+  while (again) {
+    again = false;
+    activate(repeat.getBody().front());
+    for (auto [argument, next] : llvm::zip_first(repeat.getCarriedArgs(), repeat.getYield().getOperands()))
+      if (active.contains(next))
+        again |= active.insert(argument).second;
+  }
+  for (auto [result, yielded] : llvm::zip_equal(repeat.getResults(), repeat.getYield().getOperands()))
+    if (active.contains(yielded))
+      active.insert(result);
 }
 
 bool GradientReach::add(Sets &sets, Value to, Value from) {
@@ -80,17 +111,18 @@ ArrayRef<Value> GradientReach::taught(OpResult result) {
   Operation *op = result.getOwner();
   auto rule = dyn_cast<DifferentiableOpInterface>(op);
   auto route = dyn_cast<RouteOp>(op);
-  if (!isNew || !rule || !isFloating(result) || (route && result == route.getWeights() && hasConstantGates(route)))
+  if (!isNew || !rule || !active.contains(result) || (route && result == route.getWeights() && hasConstantGates(route)))
     return reached;
   Block scratch;
   Value cotangent = scratch.addArgument(result.getType(), result.getLoc());
   OpBuilder builder(op->getContext()); // not by way of the block, which has no parent to ask
   builder.setInsertionPointToEnd(&scratch);
-  // A rule that refuses this cotangent lets nothing pass; that it does is for differentiation to say.
+  // A rule that refuses is taken to let everything pass: differentiation will say so at the same op.
   ScopedDiagnosticHandler quiet(op->getContext(), [](Diagnostic &) { return success(); });
-  Probe probe(result, cotangent, reached);
+  Probe probe(result, cotangent, active, reached);
   if (failed(rule.buildReverse(builder, probe)))
-    reached.clear();
+    reached = llvm::to_vector(
+        llvm::make_filter_range(op->getOperands(), [&](Value operand) { return active.contains(operand); }));
   scratch.dropAllReferences();
   return reached;
 }

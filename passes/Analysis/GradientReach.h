@@ -12,6 +12,7 @@
 #include "dialect/IR/MoireOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallBitVector.h"
 
 namespace moire {
@@ -41,6 +42,9 @@ private:
   }
   /// Adds the terms of `from` to those of `to`; whether that is news.
   bool add(Sets &sets, mlir::Value to, mlir::Value from);
+  /// Marks what depends on floating-point arguments: of anything else no gradient is wanted.
+  void activate(mlir::Block &block);
+  void activate(RepeatOp repeat);
   void run(mlir::Block &block);
   void run(RepeatOp repeat);
   /// The operands that the reverse rule of `result`'s op hands a gradient to, given one of `result` alone.
@@ -48,6 +52,7 @@ private:
 
   unsigned count;
   Sets gradients, data;
+  llvm::DenseSet<mlir::Value> active;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> asked;
 };
 
