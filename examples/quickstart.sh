@@ -34,9 +34,6 @@ echo "== Training on ${data[*]}"
 rm -rf "$out"
 moire train "$spec" --data "${data[@]}" --out "$out" --steps "$steps" --seed 1
 echo
-echo "== Held-out text"
-moire eval "$out" --data "${data[@]}"
-echo
 echo "== A sample"
 moire generate "$out" --prompt "#include " --tokens 200 --temperature 0.8 --top-k 40 --seed 1
 echo

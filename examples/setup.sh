@@ -34,9 +34,10 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 cd "$root"
-configure=()
-[ "${1:-}" = --tests ] || configure+=(-DMOIRE_TESTS=OFF)
-cmake --preset release "${configure[@]}" >build-configure.log 2>&1 || { cat build-configure.log >&2; exit 1; }
+# Said either way: the folder may have been configured for the other.
+tests=OFF
+[ "${1:-}" = --tests ] && tests=ON
+cmake --preset release -DMOIRE_TESTS=$tests >build-configure.log 2>&1 || { cat build-configure.log >&2; exit 1; }
 mv build-configure.log build/
 echo "building (two jobs; the log is build/build.log)"
 cmake --build --preset release >build/build.log 2>&1 || { grep -E 'error|FAILED' -A5 build/build.log | head -n 60 >&2; exit 1; }
