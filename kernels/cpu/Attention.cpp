@@ -7,32 +7,17 @@
 // arguments on. This source is also the instance for plain C++.
 //===----------------------------------------------------------------------===//
 #include "kernels/cpu/AttentionInstance.h"
-#include "kernels/cpu/Features.h"
+#include "kernels/cpu/ByIsa.h"
 #include "kernels/include/Kernels.h"
 
 namespace moire::cpu {
 
 #if defined(__x86_64__)
-namespace avx2 {
-extern const AttentionTable attentionTable;
-}
-namespace avx512 {
-extern const AttentionTable attentionTable;
-}
 namespace avx512bf16 {
 extern const AttentionFunctions<uint16_t, float> attentionBf16;
 }
 #endif
-
-static const AttentionTable &table() {
-#if defined(__x86_64__)
-  if (isa() >= Isa::Avx512)
-    return avx512::attentionTable;
-  if (isa() >= Isa::Avx2)
-    return avx2::attentionTable;
-#endif
-  return scalar::attentionTable;
-}
+MOIRE_TABLE_BY_ISA(AttentionTable, attentionTable)
 
 static const AttentionFunctions<float, float> &functionsF32() { return table().f32; }
 static const AttentionFunctions<double, double> &functionsF64() { return table().f64; }

@@ -6,30 +6,13 @@
 // The C functions on groups of sequences: they choose the instruction set and
 // hand the arguments on. This source is also the instance for plain C++.
 //===----------------------------------------------------------------------===//
-#include "kernels/cpu/Features.h"
+#include "kernels/cpu/ByIsa.h"
 #include "kernels/cpu/GroupsInstance.h"
 #include "kernels/include/Kernels.h"
 
 namespace moire::cpu {
 
-#if defined(__x86_64__)
-namespace avx2 {
-extern const GroupsTable groupsTable;
-}
-namespace avx512 {
-extern const GroupsTable groupsTable;
-}
-#endif
-
-static const GroupsTable &table() {
-#if defined(__x86_64__)
-  if (isa() >= Isa::Avx512)
-    return avx512::groupsTable;
-  if (isa() >= Isa::Avx2)
-    return avx2::groupsTable;
-#endif
-  return scalar::groupsTable;
-}
+MOIRE_TABLE_BY_ISA(GroupsTable, groupsTable)
 
 } // namespace moire::cpu
 

@@ -58,43 +58,39 @@ template <typename X, typename S> Factor<X> factorOf(const Grouping &shape, cons
   }
 }
 
+/// Calls body(n, first) for every group n, whose first token is number `first`, on all threads.
+template <typename Body> void forEachGroup(const Grouping &shape, Body body) {
+  parallelFor(groupsOf(shape), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n)
+      body(n, firstToken(shape, n));
+  });
+}
+
 template <typename X, typename S>
 void mix(const Grouping &shape, int64_t width, const S *weights, const X *x, int64_t ldx, X *m, int64_t ldm) {
-  int64_t groups = groupsOf(shape);
-  parallelFor(groups, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      ScratchFrame frame;
-      int64_t first = firstToken(shape, n);
-      Factor<X> factor = factorOf<X>(shape, weights + first * shape.experts, frame);
-      product(shape.experts, width, shape.group, factor.weights, factor.ld, true, x + first * ldx, shape.time * ldx,
-              false, m + n * ldm, groups * ldm);
-    }
+  forEachGroup(shape, [&](int64_t n, int64_t first) {
+    ScratchFrame frame;
+    Factor<X> factor = factorOf<X>(shape, weights + first * shape.experts, frame);
+    product(shape.experts, width, shape.group, factor.weights, factor.ld, true, x + first * ldx, shape.time * ldx,
+            false, m + n * ldm, groupsOf(shape) * ldm);
   });
 }
 
 template <typename X, typename S>
 void unmix(const Grouping &shape, int64_t width, const S *weights, const X *m, int64_t ldm, X *x, int64_t ldx) {
-  int64_t groups = groupsOf(shape);
-  parallelFor(groups, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      ScratchFrame frame;
-      int64_t first = firstToken(shape, n);
-      Factor<X> factor = factorOf<X>(shape, weights + first * shape.experts, frame);
-      product(shape.group, width, shape.experts, factor.weights, factor.ld, false, m + n * ldm, groups * ldm, false,
-              x + first * ldx, shape.time * ldx);
-    }
+  forEachGroup(shape, [&](int64_t n, int64_t first) {
+    ScratchFrame frame;
+    Factor<X> factor = factorOf<X>(shape, weights + first * shape.experts, frame);
+    product(shape.group, width, shape.experts, factor.weights, factor.ld, false, m + n * ldm, groupsOf(shape) * ldm,
+            false, x + first * ldx, shape.time * ldx);
   });
 }
 
 template <typename X, typename S>
 void mixWeights(const Grouping &shape, int64_t width, const X *x, int64_t ldx, const X *m, int64_t ldm, S *dweights) {
-  int64_t groups = groupsOf(shape);
-  parallelFor(groups, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      int64_t first = firstToken(shape, n);
-      product(shape.group, shape.experts, width, x + first * ldx, shape.time * ldx, false, m + n * ldm, groups * ldm,
-              true, dweights + first * shape.experts, shape.time * shape.experts);
-    }
+  forEachGroup(shape, [&](int64_t n, int64_t first) {
+    product(shape.group, shape.experts, width, x + first * ldx, shape.time * ldx, false, m + n * ldm,
+            groupsOf(shape) * ldm, true, dweights + first * shape.experts, shape.time * shape.experts);
   });
 }
 

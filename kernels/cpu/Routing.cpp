@@ -6,30 +6,13 @@
 // The C functions of routing: they choose the instruction set and hand the
 // arguments on. This source is also the instance for plain C++.
 //===----------------------------------------------------------------------===//
-#include "kernels/cpu/Features.h"
+#include "kernels/cpu/ByIsa.h"
 #include "kernels/cpu/RoutingInstance.h"
 #include "kernels/include/Kernels.h"
 
 namespace moire::cpu {
 
-#if defined(__x86_64__)
-namespace avx2 {
-extern const RoutingTable routingTable;
-}
-namespace avx512 {
-extern const RoutingTable routingTable;
-}
-#endif
-
-static const RoutingTable &table() {
-#if defined(__x86_64__)
-  if (isa() >= Isa::Avx512)
-    return avx512::routingTable;
-  if (isa() >= Isa::Avx2)
-    return avx2::routingTable;
-#endif
-  return scalar::routingTable;
-}
+MOIRE_TABLE_BY_ISA(RoutingTable, routingTable)
 
 } // namespace moire::cpu
 

@@ -6,29 +6,12 @@
 // The C functions of the selective scan: they choose the instruction set and
 // hand the arguments on. This source is also the instance for plain C++.
 //===----------------------------------------------------------------------===//
-#include "kernels/cpu/Features.h"
+#include "kernels/cpu/ByIsa.h"
 #include "kernels/cpu/ScanInstance.h"
 
 namespace moire::cpu {
 
-#if defined(__x86_64__)
-namespace avx2 {
-extern const ScanTable scanTable;
-}
-namespace avx512 {
-extern const ScanTable scanTable;
-}
-#endif
-
-static const ScanTable &table() {
-#if defined(__x86_64__)
-  if (isa() >= Isa::Avx512)
-    return avx512::scanTable;
-  if (isa() >= Isa::Avx2)
-    return avx2::scanTable;
-#endif
-  return scalar::scanTable;
-}
+MOIRE_TABLE_BY_ISA(ScanTable, scanTable)
 
 } // namespace moire::cpu
 

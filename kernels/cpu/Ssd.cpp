@@ -6,29 +6,12 @@
 // The C functions of the scan: they choose the instruction set and hand the
 // arguments on. This source is also the instance for plain C++.
 //===----------------------------------------------------------------------===//
-#include "kernels/cpu/Features.h"
+#include "kernels/cpu/ByIsa.h"
 #include "kernels/cpu/SsdInstance.h"
 
 namespace moire::cpu {
 
-#if defined(__x86_64__)
-namespace avx2 {
-extern const SsdTable ssdTable;
-}
-namespace avx512 {
-extern const SsdTable ssdTable;
-}
-#endif
-
-static const SsdTable &table() {
-#if defined(__x86_64__)
-  if (isa() >= Isa::Avx512)
-    return avx512::ssdTable;
-  if (isa() >= Isa::Avx2)
-    return avx2::ssdTable;
-#endif
-  return scalar::ssdTable;
-}
+MOIRE_TABLE_BY_ISA(SsdTable, ssdTable)
 
 } // namespace moire::cpu
 

@@ -43,6 +43,27 @@ template <typename X, typename S> struct Head {
   }
 };
 
+/// Head h, of group g, of batch row i of the arrays that the kernels are given.
+template <typename X, typename S>
+Head<X, S> headOf(int64_t i, int64_t h, int64_t g, int64_t time, int64_t heads, int64_t dim, int64_t state, const X *x,
+                  int64_t xStride, const S *dt, const S *a, const X *b, int64_t bStride, const X *c, int64_t cStride,
+                  const S *d) {
+  int64_t row = i * time;
+  return {time,
+          heads,
+          dim,
+          state,
+          x + row * xStride + h * dim,
+          xStride,
+          dt + row * heads + h,
+          a[h],
+          b + row * bStride + g * state,
+          bStride,
+          c + row * cStride + g * state,
+          cStride,
+          d[h]};
+}
+
 template <typename X, typename S>
 void scan(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64_t groups, int64_t state, int64_t chunk,
           const X *x, int64_t xStride, const S *dt, const S *a, const X *b, int64_t bStride, const X *c,
@@ -50,20 +71,9 @@ void scan(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64_t group
   int64_t chunks = (time + chunk - 1) / chunk, size = state * dim;
   for (int64_t i = 0; i < batch; ++i)
     for (int64_t h = 0; h < heads; ++h) {
-      int64_t g = h * groups / heads, row = i * time;
-      Head<X, S> head{time,
-                      heads,
-                      dim,
-                      state,
-                      x + row * xStride + h * dim,
-                      xStride,
-                      dt + row * heads + h,
-                      a[h],
-                      b + row * bStride + g * state,
-                      bStride,
-                      c + row * cStride + g * state,
-                      cStride,
-                      d[h]};
+      int64_t row = i * time;
+      Head<X, S> head =
+          headOf(i, h, h * groups / heads, time, heads, dim, state, x, xStride, dt, a, b, bStride, c, cStride, d);
       std::vector<S> now(size, S(0));
       if (initial)
         std::copy_n(initial + (i * heads + h) * size, size, now.data());
@@ -140,19 +150,7 @@ void scanBackward(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64
       std::vector<S> dbRow(time * state), dcRow(time * state);
       int64_t row = i * time, each = heads / groups;
       for (int64_t h = g * each; h < (g + 1) * each; ++h) {
-        Head<X, S> head{time,
-                        heads,
-                        dim,
-                        state,
-                        x + row * xStride + h * dim,
-                        xStride,
-                        dt + row * heads + h,
-                        a[h],
-                        b + row * bStride + g * state,
-                        bStride,
-                        c + row * cStride + g * state,
-                        cStride,
-                        d[h]};
+        Head<X, S> head = headOf(i, h, g, time, heads, dim, state, x, xStride, dt, a, b, bStride, c, cStride, d);
         HeadGradient<X, S>{head,
                            dy + (row * heads + h) * dim,
                            dx + row * dxStride + h * dim,

@@ -9,6 +9,7 @@
 #include "passes/Analysis/GradientReach.h"
 #include "dialect/IR/TypeUtils.h"
 #include "mlir/IR/Diagnostics.h"
+#include "passes/Analysis/Dependents.h"
 
 using namespace mlir;
 using namespace moire;
@@ -19,8 +20,6 @@ bool moire::hasConstantGates(RouteOp route) {
 }
 
 namespace {
-
-bool isFloating(Value value) { return isa<FloatType>(elementOf(value.getType())); }
 
 /// What a reverse rule is given when it is only asked where gradients go.
 class Probe final : public ReverseScope {
@@ -52,44 +51,8 @@ GradientReach::GradientReach(func::FuncOp function, ArrayRef<Value> terms) : cou
       bits.resize(count);
       bits.set(number);
     }
-  for (BlockArgument argument : function.getArguments())
-    if (isFloating(argument))
-      active.insert(argument);
-  activate(function.getBody().front());
+  active = dependentsOf(function.getBody().front(), llvm::to_vector_of<Value>(function.getArguments()), isFloating);
   run(function.getBody().front());
-}
-
-void GradientReach::activate(Block &block) {
-  for (Operation &op : block) {
-    if (auto repeat = dyn_cast<RepeatOp>(op)) {
-      activate(repeat);
-      continue;
-    }
-    bool reads = false;
-    op.walk([&](Operation *nested) {
-      reads |= llvm::any_of(nested->getOperands(), [&](Value operand) { return active.contains(operand); });
-    });
-    for (Value result : op.getResults())
-      if (reads && isFloating(result))
-        active.insert(result);
-  }
-}
-
-void GradientReach::activate(RepeatOp repeat) {
-  for (auto [operand, argument] : llvm::zip_equal(repeat->getOperands(), repeat.getBody().getArguments()))
-    if (active.contains(operand))
-      active.insert(argument);
-  bool again = true;
-  while (again) {
-    again = false;
-    activate(repeat.getBody().front());
-    for (auto [argument, next] : llvm::zip_first(repeat.getCarriedArgs(), repeat.getYield().getOperands()))
-      if (active.contains(next))
-        again |= active.insert(argument).second;
-  }
-  for (auto [result, yielded] : llvm::zip_equal(repeat.getResults(), repeat.getYield().getOperands()))
-    if (active.contains(yielded))
-      active.insert(result);
 }
 
 bool GradientReach::add(Sets &sets, Value to, Value from) {
@@ -138,10 +101,8 @@ void GradientReach::run(Block &block) {
         for (Value operand : taught(result))
           add(gradients, operand, result);
       if (data.contains(result))
-        op.walk([&](Operation *nested) {
-          for (Value operand : nested->getOperands())
-            add(data, operand, result);
-        });
+        for (Value operand : operandsWithin(op))
+          add(data, operand, result);
     }
   }
 }

@@ -42,9 +42,6 @@ private:
   }
   /// Adds the terms of `from` to those of `to`; whether that is news.
   bool add(Sets &sets, mlir::Value to, mlir::Value from);
-  /// Marks what depends on floating-point arguments: of anything else no gradient is wanted.
-  void activate(mlir::Block &block);
-  void activate(RepeatOp repeat);
   void run(mlir::Block &block);
   void run(RepeatOp repeat);
   /// The operands that the reverse rule of `result`'s op hands a gradient to, given one of `result` alone.
@@ -52,7 +49,7 @@ private:
 
   unsigned count;
   Sets gradients, data;
-  llvm::DenseSet<mlir::Value> active;
+  llvm::DenseSet<mlir::Value> active; ///< depends on floating-point arguments: of anything else no gradient is wanted
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> asked;
 };
 

@@ -6,10 +6,10 @@
 // Before differentiation: who reaches whom, by GradientReach. After it: no gradient is a number known already.
 //===----------------------------------------------------------------------===//
 #include "mlir/IR/Remarks.h"
+#include "passes/Analysis/Dependents.h"
 #include "passes/Analysis/GradientReach.h"
 #include "passes/Proofs/Passes.h"
 #include "passes/Proofs/Report.h"
-#include "llvm/ADT/DenseSet.h"
 #include <map>
 
 namespace moire {
@@ -207,50 +207,13 @@ private:
 };
 
 /// The values of a function that depend on its data or its parameters, and not on the seed of its gradients alone.
-class Varying {
-public:
-  explicit Varying(func::FuncOp function) {
-    for (BlockArgument argument : function.getArguments())
-      if (!function.getArgAttr(argument.getArgNumber(), "moire.seed"))
-        values.insert(argument);
-    run(function.getBody().front());
-  }
-  bool contains(Value value) const { return values.contains(value); }
-
-private:
-  void run(Block &block) {
-    for (Operation &op : block) {
-      if (auto repeat = dyn_cast<RepeatOp>(op)) {
-        run(repeat);
-        continue;
-      }
-      bool varies = false;
-      op.walk([&](Operation *nested) {
-        varies |= llvm::any_of(nested->getOperands(), [&](Value operand) { return contains(operand); });
-      });
-      if (varies)
-        values.insert_range(op.getResults());
-    }
-  }
-  void run(RepeatOp repeat) {
-    for (auto [operand, argument] : llvm::zip_equal(repeat->getOperands(), repeat.getBody().getArguments()))
-      if (contains(operand))
-        values.insert(argument);
-    bool again = true;
-    while (again) {
-      again = false;
-      run(repeat.getBody().front());
-      for (auto [argument, next] : llvm::zip_first(repeat.getCarriedArgs(), repeat.getYield().getOperands()))
-        if (contains(next))
-          again |= values.insert(argument).second;
-    }
-    for (auto [result, yielded] : llvm::zip_equal(repeat.getResults(), repeat.getYield().getOperands()))
-      if (contains(yielded))
-        values.insert(result);
-  }
-
-  llvm::DenseSet<Value> values;
-};
+llvm::DenseSet<Value> varyingValues(func::FuncOp function) {
+  SmallVector<Value> seeds;
+  for (BlockArgument argument : function.getArguments())
+    if (!function.getArgAttr(argument.getArgNumber(), "moire.seed"))
+      seeds.push_back(argument);
+  return dependentsOf(function.getBody().front(), seeds);
+}
 
 struct ProveGradients final : moire::impl::ProveGradientsPassBase<ProveGradients> {
   void runOnOperation() override {
@@ -280,14 +243,14 @@ private:
 
   /// After differentiation: gradients are results.
   bool proveVarying(func::FuncOp function) {
-    std::optional<Varying> varying;
+    std::optional<llvm::DenseSet<Value>> varying;
     bool holds = true;
     for (auto [number, value] : llvm::enumerate(function.getBody().front().getTerminator()->getOperands())) {
       auto name = function.getResultAttrOfType<FlatSymbolRefAttr>(number, "moire.gradient");
       if (!name)
         continue;
       if (!varying)
-        varying.emplace(function);
+        varying = varyingValues(function);
       if (varying->contains(value))
         continue;
       auto fill = value.getDefiningOp<FillOp>();

@@ -83,9 +83,9 @@ class Model:
         kernels = c.CDLL(os.path.join(BUILD, "lib", "libmoire_kernels.so"), mode=c.RTLD_GLOBAL)
         kernels.moire_set_threads(2)
         self.kernels = kernels
-        self.library = c.CDLL(path)
-        self.library.moire_get_package.restype = c.POINTER(Package)
-        p = self.package = self.library.moire_get_package().contents
+        self.code = c.CDLL(path)
+        self.code.moire_get_package.restype = c.POINTER(Package)
+        p = self.package = self.code.moire_get_package().contents
         assert p.struct_bytes == c.sizeof(Package), (p.struct_bytes, c.sizeof(Package))
         self.real = np.float64 if p.precision == 2 else np.float32
         self.arrays = {name: aligned(p.parameter_elements, self.real)
@@ -136,6 +136,13 @@ class Model:
             m = self.package.metrics[i]
             metrics[m.path.decode()] = out[m.offset:m.offset + m.count].copy()
         return metrics
+
+    def step_bits(self, threads):
+        """Every gradient and metric of a step on so many threads, as bytes."""
+        self.kernels.moire_set_threads(threads)
+        self.arrays["grads"][...] = np.nan
+        metrics = self.train_step(*self.tokens())
+        return [value.tobytes() for value in [*self.tensors("grads").values(), *metrics.values()]]
 
     def eval_step(self, tokens, targets):
         """Sum of the cross-entropy, and the number of targets."""

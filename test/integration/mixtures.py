@@ -350,14 +350,7 @@ def threads():
         text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
         model = Model(compile_spec(mixture(text)))
         model.randomise()
-        results = []
-        for count in (1, 2):
-            model.kernels.moire_set_threads(count)
-            model.arrays["grads"][...] = np.nan
-            metrics = model.train_step(*model.tokens())
-            results.append([value.tobytes() for value in model.tensors("grads").values()]
-                           + [value.tobytes() for value in metrics.values()])
-        assert results[0] == results[1], name
+        assert model.step_bits(1) == model.step_bits(2), name
     print(f"ok   {len(MIXTURES)} mixtures: the same bits on 1 and 2 threads")
     return True
 

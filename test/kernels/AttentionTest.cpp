@@ -6,26 +6,15 @@
 // Attention, its gradients and its cached form against the oracle over head
 // dimensions, grouped heads, odd lengths and variants; the oracle against formulas written out and finite differences.
 //===----------------------------------------------------------------------===//
-#include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
 
 using namespace moire::test;
 
 namespace {
 
-#define MOIRE_ATTENTION_CALLS(TYPES, SUFFIX)                                                                           \
-  template <typename... A> void attention(bool fast, TYPES, A... a) {                                                  \
-    fast ? moire_attention_##SUFFIX(a...) : moire_reference_attention_##SUFFIX(a...);                                  \
-  }                                                                                                                    \
-  template <typename... A> void attentionBackward(bool fast, TYPES, A... a) {                                          \
-    fast ? moire_attention_backward_##SUFFIX(a...) : moire_reference_attention_backward_##SUFFIX(a...);                \
-  }                                                                                                                    \
-  template <typename... A> void attentionCached(bool fast, TYPES, A... a) {                                            \
-    fast ? moire_attention_cached_##SUFFIX(a...) : moire_reference_attention_cached_##SUFFIX(a...);                    \
-  }
-MOIRE_ATTENTION_CALLS(F32, f32)
-MOIRE_ATTENTION_CALLS(F64, f64)
-MOIRE_ATTENTION_CALLS(Bf16, bf16)
+MOIRE_CALLS(attention, attention)
+MOIRE_CALLS(attentionBackward, attention_backward)
+MOIRE_CALLS(attentionCached, attention_cached)
 
 /// What differs from plain causal attention.
 struct Variant {

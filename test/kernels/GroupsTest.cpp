@@ -6,39 +6,18 @@
 // Mixtures of tokens and expert choice against their oracles over odd sizes, the toy of the papers, and the oracle's
 // gradients against finite differences.
 //===----------------------------------------------------------------------===//
-#include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
 
 using namespace moire::test;
 
 namespace {
 
-#define MOIRE_GROUPS_CALLS(TYPES, SUFFIX)                                                                              \
-  template <typename... A> void softmax(bool fast, TYPES, A... a) {                                                    \
-    fast ? moire_group_softmax_##SUFFIX(a...) : moire_reference_group_softmax_##SUFFIX(a...);                          \
-  }                                                                                                                    \
-  template <typename... A> void softmaxBackward(bool fast, TYPES, A... a) {                                            \
-    fast ? moire_group_softmax_backward_##SUFFIX(a...) : moire_reference_group_softmax_backward_##SUFFIX(a...);        \
-  }                                                                                                                    \
-  template <typename... A> void choose(bool fast, TYPES, A... a) {                                                     \
-    fast ? moire_choose_tokens_##SUFFIX(a...) : moire_reference_choose_tokens_##SUFFIX(a...);                          \
-  }
-MOIRE_GROUPS_CALLS(F32, f32)
-MOIRE_GROUPS_CALLS(F64, f64)
-
-#define MOIRE_MIX_CALLS(TYPES, SUFFIX)                                                                                 \
-  template <typename... A> void mix(bool fast, TYPES, A... a) {                                                        \
-    fast ? moire_mix_##SUFFIX(a...) : moire_reference_mix_##SUFFIX(a...);                                              \
-  }                                                                                                                    \
-  template <typename... A> void unmix(bool fast, TYPES, A... a) {                                                      \
-    fast ? moire_unmix_##SUFFIX(a...) : moire_reference_unmix_##SUFFIX(a...);                                          \
-  }                                                                                                                    \
-  template <typename... A> void mixWeights(bool fast, TYPES, A... a) {                                                 \
-    fast ? moire_mix_weights_##SUFFIX(a...) : moire_reference_mix_weights_##SUFFIX(a...);                              \
-  }
-MOIRE_MIX_CALLS(F32, f32)
-MOIRE_MIX_CALLS(F64, f64)
-MOIRE_MIX_CALLS(Bf16, bf16)
+MOIRE_FULL_CALLS(softmax, group_softmax)
+MOIRE_FULL_CALLS(softmaxBackward, group_softmax_backward)
+MOIRE_FULL_CALLS(choose, choose_tokens)
+MOIRE_CALLS(mix, mix)
+MOIRE_CALLS(unmix, unmix)
+MOIRE_CALLS(mixWeights, mix_weights)
 
 struct Shape {
   int64_t batch, time, experts, group;

@@ -6,7 +6,6 @@
 // The router, the sort by expert and the row moves against their oracles, with
 // ties, empty experts and odd sizes; the oracle's gradients against finite differences.
 //===----------------------------------------------------------------------===//
-#include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
 
 #include <cmath>
@@ -16,19 +15,8 @@ using namespace moire::test;
 
 namespace {
 
-#define MOIRE_ROUTE_CALLS(TYPES, SUFFIX)                                                                               \
-  template <typename... Arguments> void route(TYPES, Arguments... arguments) { moire_route_##SUFFIX(arguments...); }   \
-  template <typename... Arguments> void routeBackward(TYPES, Arguments... arguments) {                                 \
-    moire_route_backward_##SUFFIX(arguments...);                                                                       \
-  }                                                                                                                    \
-  template <typename... Arguments> void referenceRoute(TYPES, Arguments... arguments) {                                \
-    moire_reference_route_##SUFFIX(arguments...);                                                                      \
-  }                                                                                                                    \
-  template <typename... Arguments> void referenceRouteBackward(TYPES, Arguments... arguments) {                        \
-    moire_reference_route_backward_##SUFFIX(arguments...);                                                             \
-  }
-MOIRE_ROUTE_CALLS(F32, f32)
-MOIRE_ROUTE_CALLS(F64, f64)
+MOIRE_FULL_CALLS(route, route)
+MOIRE_FULL_CALLS(routeBackward, route_backward)
 
 /// How a router scores and chooses.
 struct Variant {
@@ -64,28 +52,18 @@ template <typename T> struct Route {
       assigned.push_back(int32_t((a * 5 + a / topK) % experts));
   }
 
-  template <typename Call> void callForward(Call call) {
-    call(T(), tokens, experts, topK, variant.gate, variant.renormalize, S(variant.scale), variant.groups, variant.best,
-         logits.data(), variant.bias ? bias.data() : nullptr, variant.assigned ? assigned.data() : nullptr,
-         probs.data(), weights.data(), chosen.data());
+  void forward(bool fast = true) {
+    route(fast, T(), tokens, experts, topK, variant.gate, variant.renormalize, S(variant.scale), variant.groups,
+          variant.best, logits.data(), variant.bias ? bias.data() : nullptr,
+          variant.assigned ? assigned.data() : nullptr, probs.data(), weights.data(), chosen.data());
   }
-  template <typename Call> void callBackward(Call call, bool fromWeights, bool fromProbs) {
-    call(T(), tokens, experts, topK, variant.gate, variant.renormalize, S(variant.scale), logits.data(), probs.data(),
-         weights.data(), chosen.data(), fromWeights ? dweights.data() : nullptr, fromProbs ? dprobs.data() : nullptr,
-         dlogits.data());
+  void backward(bool fromWeights, bool fromProbs, bool fast = true) {
+    routeBackward(fast, T(), tokens, experts, topK, variant.gate, variant.renormalize, S(variant.scale), logits.data(),
+                  probs.data(), weights.data(), chosen.data(), fromWeights ? dweights.data() : nullptr,
+                  fromProbs ? dprobs.data() : nullptr, dlogits.data());
   }
-  void forward() {
-    callForward([](auto... a) { route(a...); });
-  }
-  void referenceForward() {
-    callForward([](auto... a) { referenceRoute(a...); });
-  }
-  void backward(bool fromWeights, bool fromProbs) {
-    callBackward([](auto... a) { routeBackward(a...); }, fromWeights, fromProbs);
-  }
-  void referenceBackward(bool fromWeights, bool fromProbs) {
-    callBackward([](auto... a) { referenceRouteBackward(a...); }, fromWeights, fromProbs);
-  }
+  void referenceForward() { forward(false); }
+  void referenceBackward(bool fromWeights, bool fromProbs) { backward(fromWeights, fromProbs, false); }
 };
 
 const Variant variants[] = {{0, 0},
@@ -361,22 +339,10 @@ TEST(SequenceBalance, AgreesWithTheOracleOnAnyNumberOfThreads) {
   moire_set_threads(before);
 }
 
-#define MOIRE_ROWS_CALLS(TYPES, SUFFIX)                                                                                \
-  template <typename... A> void gather(bool fast, TYPES, A... a) {                                                     \
-    fast ? moire_gather_rows_##SUFFIX(a...) : moire_reference_gather_rows_##SUFFIX(a...);                              \
-  }                                                                                                                    \
-  template <typename... A> void gatherBackward(bool fast, TYPES, A... a) {                                             \
-    fast ? moire_gather_rows_backward_##SUFFIX(a...) : moire_reference_gather_rows_backward_##SUFFIX(a...);            \
-  }                                                                                                                    \
-  template <typename... A> void combine(bool fast, TYPES, A... a) {                                                    \
-    fast ? moire_combine_##SUFFIX(a...) : moire_reference_combine_##SUFFIX(a...);                                      \
-  }                                                                                                                    \
-  template <typename... A> void combineBackward(bool fast, TYPES, A... a) {                                            \
-    fast ? moire_combine_backward_##SUFFIX(a...) : moire_reference_combine_backward_##SUFFIX(a...);                    \
-  }
-MOIRE_ROWS_CALLS(F32, f32)
-MOIRE_ROWS_CALLS(F64, f64)
-MOIRE_ROWS_CALLS(Bf16, bf16)
+MOIRE_CALLS(gather, gather_rows)
+MOIRE_CALLS(gatherBackward, gather_rows_backward)
+MOIRE_CALLS(combine, combine)
+MOIRE_CALLS(combineBackward, combine_backward)
 
 /// Rows of `tokens` tokens on their way to the experts and back, with gaps between rows.
 template <typename T> struct Rows {

@@ -6,28 +6,14 @@
 // Fast scans against the oracle over odd sizes and strides, bits that do not
 // depend on threads, the oracle's gradients against finite differences.
 //===----------------------------------------------------------------------===//
-#include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
 
 using namespace moire::test;
 
 namespace {
 
-// The C functions of each suffix under one name.
-#define MOIRE_SCAN_CALLS(TYPES, SUFFIX)                                                                                \
-  template <typename... Arguments> void scan(TYPES, Arguments... arguments) { moire_scan_##SUFFIX(arguments...); }     \
-  template <typename... Arguments> void scanBackward(TYPES, Arguments... arguments) {                                  \
-    moire_scan_backward_##SUFFIX(arguments...);                                                                        \
-  }                                                                                                                    \
-  template <typename... Arguments> void referenceScan(TYPES, Arguments... arguments) {                                 \
-    moire_reference_scan_##SUFFIX(arguments...);                                                                       \
-  }                                                                                                                    \
-  template <typename... Arguments> void referenceScanBackward(TYPES, Arguments... arguments) {                         \
-    moire_reference_scan_backward_##SUFFIX(arguments...);                                                              \
-  }
-MOIRE_SCAN_CALLS(F32, f32)
-MOIRE_SCAN_CALLS(F64, f64)
-MOIRE_SCAN_CALLS(Bf16, bf16)
+MOIRE_CALLS(scan, scan)
+MOIRE_CALLS(scanBackward, scan_backward)
 
 /// Inputs and outputs of one scan; rows of u, b, c and of their gradients are `gap` longer than needed.
 template <typename T> struct Scan {
@@ -62,26 +48,20 @@ template <typename T> struct Scan {
     workspace.resize(size_t(moire_scan_backward_workspace(batch, time, channels, state)));
   }
 
-  void forward(bool fromZero) {
-    scan(T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride, c.data(),
-         stateStride, d.data(), fromZero ? nullptr : initial.data(), y.data(), finalState.data(), states.data());
+  void forward(bool fast, bool fromZero) {
+    scan(fast, T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride,
+         c.data(), stateStride, d.data(), fromZero ? nullptr : initial.data(), y.data(), finalState.data(),
+         states.data());
   }
-  void referenceForward(bool fromZero) {
-    referenceScan(T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride,
-                  c.data(), stateStride, d.data(), fromZero ? nullptr : initial.data(), y.data(), finalState.data(),
-                  states.data());
-  }
-  void backward() {
-    scanBackward(T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride,
+  void backward(bool fast) {
+    scanBackward(fast, T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride,
                  c.data(), stateStride, d.data(), states.data(), dy.data(), du.data(), uStride, ddt.data(), da.data(),
                  db.data(), stateStride, dc.data(), stateStride, dd.data(), workspace.data());
   }
-  void referenceBackward() {
-    referenceScanBackward(T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(),
-                          stateStride, c.data(), stateStride, d.data(), states.data(), dy.data(), du.data(), uStride,
-                          ddt.data(), da.data(), db.data(), stateStride, dc.data(), stateStride, dd.data(),
-                          workspace.data());
-  }
+  void forward(bool fromZero) { forward(true, fromZero); }
+  void referenceForward(bool fromZero) { forward(false, fromZero); }
+  void backward() { backward(true); }
+  void referenceBackward() { backward(false); }
 
   std::vector<unsigned char> bytes() const {
     std::vector<unsigned char> all;
@@ -152,7 +132,7 @@ TYPED_TEST(ScanTest, StepByStepEqualsTheWholeSequence) {
     for (int64_t i = 0; i < steps.batch; ++i) {
       int64_t row = i * steps.time + t;
       S *state = h.data() + i * steps.channels * steps.state; // initial and final in the same memory
-      scan(TypeParam(), 1, 1, steps.channels, steps.state, steps.u.data() + row * steps.uStride, steps.uStride,
+      scan(true, TypeParam(), 1, 1, steps.channels, steps.state, steps.u.data() + row * steps.uStride, steps.uStride,
            steps.dt.data() + row * steps.channels, steps.a.data(), steps.b.data() + row * steps.stateStride,
            steps.stateStride, steps.c.data() + row * steps.stateStride, steps.stateStride, steps.d.data(), state,
            steps.y.data() + row * steps.channels, state, static_cast<S *>(nullptr));

@@ -6,28 +6,14 @@
 // The chunked scan against the recurrence over odd sizes, strides and chunks, bits that do not
 // depend on threads, the oracle's gradients against finite differences.
 //===----------------------------------------------------------------------===//
-#include "kernels/include/Reference.h"
 #include "test/kernels/TestData.h"
 
 using namespace moire::test;
 
 namespace {
 
-// The C functions of each suffix under one name.
-#define MOIRE_SSD_CALLS(TYPES, SUFFIX)                                                                                 \
-  template <typename... Arguments> void scan(TYPES, Arguments... arguments) { moire_ssd_scan_##SUFFIX(arguments...); } \
-  template <typename... Arguments> void scanBackward(TYPES, Arguments... arguments) {                                  \
-    moire_ssd_scan_backward_##SUFFIX(arguments...);                                                                    \
-  }                                                                                                                    \
-  template <typename... Arguments> void referenceScan(TYPES, Arguments... arguments) {                                 \
-    moire_reference_ssd_scan_##SUFFIX(arguments...);                                                                   \
-  }                                                                                                                    \
-  template <typename... Arguments> void referenceScanBackward(TYPES, Arguments... arguments) {                         \
-    moire_reference_ssd_scan_backward_##SUFFIX(arguments...);                                                          \
-  }
-MOIRE_SSD_CALLS(F32, f32)
-MOIRE_SSD_CALLS(F64, f64)
-MOIRE_SSD_CALLS(Bf16, bf16)
+MOIRE_CALLS(scan, ssd_scan)
+MOIRE_CALLS(scanBackward, ssd_scan_backward)
 
 struct Size {
   int64_t batch, time, heads, dim, groups, state, chunk, gap;
@@ -70,28 +56,20 @@ template <typename T> struct Ssd : Size {
     states.assign(size_t(moire_ssd_states(batch, time, heads, dim, state, chunk)), S(0));
   }
 
-  template <typename Function> void forward(Function scan, bool fromZero) {
-    scan(T(), batch, time, heads, dim, groups, state, chunk, x.data(), xStride, dt.data(), a.data(), b.data(),
+  void forward(bool fast, bool fromZero) {
+    scan(fast, T(), batch, time, heads, dim, groups, state, chunk, x.data(), xStride, dt.data(), a.data(), b.data(),
          stateStride, c.data(), stateStride, d.data(), fromZero ? nullptr : initial.data(), y.data(), finalState.data(),
          states.data());
   }
-  template <typename Function> void backward(Function scan) {
-    scan(T(), batch, time, heads, dim, groups, state, chunk, x.data(), xStride, dt.data(), a.data(), b.data(),
-         stateStride, c.data(), stateStride, d.data(), states.data(), dy.data(), dx.data(), xStride, ddt.data(),
-         da.data(), db.data(), stateStride, dc.data(), stateStride, dd.data(), workspace.data());
+  void backward(bool fast) {
+    scanBackward(fast, T(), batch, time, heads, dim, groups, state, chunk, x.data(), xStride, dt.data(), a.data(),
+                 b.data(), stateStride, c.data(), stateStride, d.data(), states.data(), dy.data(), dx.data(), xStride,
+                 ddt.data(), da.data(), db.data(), stateStride, dc.data(), stateStride, dd.data(), workspace.data());
   }
-  void forward(bool fromZero) {
-    forward([](auto... arguments) { scan(arguments...); }, fromZero);
-  }
-  void referenceForward(bool fromZero) {
-    forward([](auto... arguments) { referenceScan(arguments...); }, fromZero);
-  }
-  void backward() {
-    backward([](auto... arguments) { scanBackward(arguments...); });
-  }
-  void referenceBackward() {
-    backward([](auto... arguments) { referenceScanBackward(arguments...); });
-  }
+  void forward(bool fromZero) { forward(true, fromZero); }
+  void referenceForward(bool fromZero) { forward(false, fromZero); }
+  void backward() { backward(true); }
+  void referenceBackward() { backward(false); }
 
   std::vector<unsigned char> bytes() const {
     std::vector<unsigned char> all;
@@ -185,7 +163,7 @@ TYPED_TEST(SsdTest, StepByStepEqualsTheWholeSequence) {
     for (int64_t i = 0; i < steps.batch; ++i) {
       int64_t row = i * steps.time + t;
       S *state = h.data() + i * size; // initial and final in the same memory
-      scan(TypeParam(), 1, 1, steps.heads, steps.dim, steps.groups, steps.state, steps.chunk,
+      scan(true, TypeParam(), 1, 1, steps.heads, steps.dim, steps.groups, steps.state, steps.chunk,
            steps.x.data() + row * steps.xStride, steps.xStride, steps.dt.data() + row * steps.heads, steps.a.data(),
            steps.b.data() + row * steps.stateStride, steps.stateStride, steps.c.data() + row * steps.stateStride,
            steps.stateStride, steps.d.data(), state, steps.y.data() + row * steps.heads * steps.dim, state,

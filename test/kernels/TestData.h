@@ -10,6 +10,7 @@
 #define MOIRE_TEST_KERNELS_TESTDATA_H
 
 #include "kernels/include/Kernels.h"
+#include "kernels/include/Reference.h"
 #include "kernels/reference/Element.h"
 
 #include <gtest/gtest.h>
@@ -33,6 +34,15 @@ using F32 = Types<float, float>;
 using F64 = Types<double, double>;
 using Bf16 = Types<uint16_t, float>;
 using AllTypes = testing::Types<F32, F64, Bf16>;
+
+/// NAME(fast, T(), arguments...): the kernel moire_KERNEL of T's suffix, or its oracle, under one name. MOIRE_CALLS has
+/// all element types, MOIRE_FULL_CALLS those of kernels that exist in full precision only.
+#define MOIRE_CALL(NAME, KERNEL, TYPES, SUFFIX)                                                                        \
+  template <typename... A> void NAME(bool fast, TYPES, A... a) {                                                       \
+    fast ? moire_##KERNEL##_##SUFFIX(a...) : moire_reference_##KERNEL##_##SUFFIX(a...);                                \
+  }
+#define MOIRE_FULL_CALLS(NAME, KERNEL) MOIRE_CALL(NAME, KERNEL, F32, f32) MOIRE_CALL(NAME, KERNEL, F64, f64)
+#define MOIRE_CALLS(NAME, KERNEL) MOIRE_FULL_CALLS(NAME, KERNEL) MOIRE_CALL(NAME, KERNEL, Bf16, bf16)
 
 /// Relative error allowed in an array of T: rounding of the elements, and for S that of sums of some thousand terms.
 template <typename T> constexpr double tolerance() {

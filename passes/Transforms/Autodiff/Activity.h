@@ -26,8 +26,6 @@ public:
   void replace(mlir::Value original, mlir::Value replacement);
 
 private:
-  void propagateForward(mlir::Block &block);
-  void propagateForward(RepeatOp repeat);
   void propagateBackward(mlir::Block &block);
   void propagateBackward(RepeatOp repeat);
 
