@@ -345,9 +345,12 @@ Value Elaborator::applyBlock(const std::shared_ptr<Layer> &layer, Stream *input,
   if (bindBlockParameters(*layer)) {
     scopes.emplace_back();
     statements(block.body);
-    if (diagnostics.errorCount() == before)
-      if (Stream *output = stream(*cast<ast::Return>(*block.body.back()).value))
-        result = Value::of(output);
+    if (diagnostics.errorCount() == before) {
+      const ast::Expr &returned = *cast<ast::Return>(*block.body.back()).value;
+      result = evaluate(returned);
+      if (result.kind != Value::Kind::Routing && !asStream(result, returned.range))
+        result = {};
+    }
   }
   caller = caller->outer;
   blockFrames.pop_back();
