@@ -52,20 +52,32 @@ class Package(c.Structure):
         ("decode", c.CFUNCTYPE(c.c_int32, c.POINTER(Buffers), c.c_void_p, c.c_int64, c.c_void_p))]
 
 
-def compile_spec(spec, *options, check=True):
-    """Path of the package of `spec` (a path, or the text of a spec)."""
-    folder = tempfile.mkdtemp(prefix="moire-test-")
+FOLDER = tempfile.TemporaryDirectory(prefix="moire-test-")  # removed when the test ends
+
+
+def moirec(spec, emit, out, *options):
+    """What the compiler prints of `spec`, a path or the text of a spec; RuntimeError with what it says where it fails."""
     if "\n" in spec:
-        path = os.path.join(folder, "spec.moire")
-        with open(path, "w") as file:
+        with tempfile.NamedTemporaryFile("w", suffix=".moire", dir=FOLDER.name, delete=False) as file:
             file.write(spec)
-        spec = path
-    out = os.path.join(folder, "package.so")
-    run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), spec, "--emit=package", "-o", out, *options],
+        spec = file.name
+    run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), spec, f"--emit={emit}", "-o", out, *options],
                          capture_output=True, text=True)
-    if check and run.returncode:
+    if run.returncode:
         raise RuntimeError(run.stderr)
-    return out if check else run
+    return run.stdout
+
+
+def compile_spec(spec, *options):
+    """Path of the package of `spec`."""
+    out = os.path.join(tempfile.mkdtemp(dir=FOLDER.name), "package.so")
+    moirec(spec, "package", out, *options)
+    return out
+
+
+def emitted(spec, level, *options):
+    """The text of a level of `spec`."""
+    return moirec(spec, level, "-", *options)
 
 
 def aligned(count, dtype):

@@ -10,14 +10,14 @@ import tempfile
 
 from abi import BUILD, SOURCE
 
-TRAIN = "train { batch = 1   context = 128   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }"
+TRAIN = "train {{ batch = {batch}   context = 128   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }}"
 
 
-def bill(body, head="head(vocab)", vocab=50257):
+def bill(body, vocab=50257, batch=1):
     spec = f"""model m(vocab = {vocab}) {{
   {body}
 }}
-{TRAIN}
+{TRAIN.format(batch=batch)}
 """
     with tempfile.NamedTemporaryFile("w", suffix=".moire") as file:
         file.write(spec)
@@ -145,6 +145,16 @@ def main():
         check(f"Mixture of Tokens {preset}", parameters,
               ("expert", "router", "attention", "ffn", "embedding", "head"), total)
         check("  controllers", parameters, ("router",), controllers)
+    released = bill("""let table = embed(vocab, width = 512)
+  x = table(tokens)
+  repeat 8 {
+    x += rms_norm(x) |> attention(heads = 8, rope = 10000.0)
+    x += rms_norm(x) |> moe(expert = mlp(hidden = 256, activation = relu), experts = 256, choice = mixture, group = 32)
+  }
+  return rms_norm(x) |> head(vocab, tied = table)""", vocab=50257, batch=32)
+    check("Mixture of Tokens, the released model", released, ("expert",), 536_870_912)
+    check("  and all but norms (573M on its card)", released, ("expert", "router", "attention", "embedding"),
+          536_870_912 + 1_048_576 + 8_388_608 + 25_731_584)
     for preset, active, total in (("medium", 25_165_824, 1_082_130_432), ("base", 84_934_656, 3_652_190_208)):
         parameters = example("expert_choice", preset)
         check(f"expert choice {preset}", parameters, ("expert", "attention"), total, active)

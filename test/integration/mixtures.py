@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from abi import Adamw, Model, compile_spec
+from abi import Adamw, Model, compile_spec, emitted
 
 WIDTH, VOCAB, BATCH, TIME = 16, 23, 3, 16
 FRAME = """
@@ -262,6 +262,34 @@ def tied():
     return True
 
 
+def single():
+    """A mixture of one expert is that expert: the gate is 1, and an even share holds every token (arXiv 2401.04081)."""
+    one = Model(compile_spec(mixture("expert = swiglu(hidden = 10), experts = 1, top_k = 1, capacity = 1.0")))
+    plain = Model(compile_spec(FRAME.format(lets="", body="  x += rms_norm(x) |> swiglu(hidden = 10)\n")))
+    one.randomise()
+    shared = one.tensors()
+    for path, value in plain.tensors().items():
+        value[...] = shared[path.replace("swiglu.", "moe.experts.")].reshape(value.shape)
+    plain.refresh()
+    losses = [float(model.train_step(*model.tokens())["loss"][0]) for model in (one, plain)]
+    assert abs(losses[0] - losses[1]) <= 1e-6 * losses[1], losses
+    for path, gradient in plain.tensors("grads").items():
+        same = one.tensors("grads")[path.replace("swiglu.", "moe.experts.")].reshape(gradient.shape)
+        np.testing.assert_allclose(same, gradient, atol=1e-6 * np.abs(gradient).max(), err_msg=path)
+    print("ok   a mixture of one expert is that expert")
+    return True
+
+
+def limits():
+    """Rows that an expert takes: tokens * top_k * capacity / experts, rounded down (as llm-random's routers do)."""
+    for tokens, experts, capacity, wanted in ((1024, 8, 1.0, 128), (1000, 8, 1.25, 156), (65536, 42, 1.0, 1560)):
+        text = mixture(f"expert = mlp(hidden = 8), experts = {experts}, top_k = 1, capacity = {capacity}")
+        spec = text.replace("batch = 3   context = 16", f"batch = {tokens // 8}   context = 8")
+        assert f"moire.dispatch %chosen gates %weights capacity {wanted} :" in emitted(spec, "tensor"), (tokens, experts, capacity, wanted)
+    print("ok   capacities are rounded down")
+    return True
+
+
 def bias():
     """The bias moves by its rate against the sign of the excess load; nothing else moves it, and it moves no norm."""
     given = dict(experts=6, top_k=2, bias_rate=0.125, gate="sigmoid_topk")
@@ -357,6 +385,6 @@ def threads():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    parts = [mixtures, shared_pool, tied, bias, balancing, decoding, narrow, threads]
+    parts = [mixtures, shared_pool, tied, single, limits, bias, balancing, decoding, narrow, threads]
     wanted = sys.argv[1:] or [part.__name__ for part in parts]
     sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)
