@@ -19,6 +19,7 @@ struct Options {
   std::string tokenizer;
   int64_t checkpoint = -1;
   double holdout = 1;
+  int64_t batches = 0;
   int32_t threads = 1;
 };
 
@@ -40,7 +41,7 @@ Result<int> runEval(const Options &options) {
   if (range.size() < 2)
     return Status::error("the data have {} tokens to evaluate: there is nothing to predict", range.size());
   Batch batch(package.batch, package.context);
-  MOIRE_ASSIGN(const Evaluation evaluation, evaluate(run.model, data, range, /*most=*/0, batch));
+  MOIRE_ASSIGN(const Evaluation evaluation, evaluate(run.model, data, range, options.batches, batch));
   Json line = toJson(evaluation);
   line["step"] = run.state.progress.step;
   fmt::print("{}\n", line.dump());
@@ -59,6 +60,8 @@ void addEvalCommand(CLI::App &app, Action &action) {
       ->check(CLI::Range(int64_t(0), INT64_MAX, "step"));
   command.add_option("--holdout", options->holdout, "Evaluate only this last part of the data")
       ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--batches", options->batches, "At most so many batches, spread evenly (0: all of the data)")
+      ->check(CLI::Range(int64_t(0), INT64_MAX, "whole number"));
   addThreadsOption(command, options->threads);
   command.callback([options, &action] { action = [options] { return runEval(*options); }; });
 }

@@ -6,7 +6,7 @@
     test/bench/compare.py --data FILE... --out DIR [--only NAME...] [--first] [--steps 1000] [--seeds 1 2]
                           [--lr 1e-3] [--precision bf16] [--threads N] [--build DIR]
 
-Trains every variant of every comparison for every seed with `moire train`, from the examples' own specs. Where a variant
+Trains every variant of every comparison for every seed with `moire train`, from the specs beside this script and of the examples. Where a variant
 costs more operations a token than the first of its comparison, it gets fewer steps, so that all spend the same. What is
 finished stays in DIR and is not trained again. Prints a table of the losses on held-out text; with matplotlib at hand,
 DIR/NAME.svg has the loss over the operations spent.
@@ -27,10 +27,9 @@ COMPARISONS = {
                      {"width": 128, "depth": 4, "expansion": 8},
                      {f"G = {g}": {"granularity": g} for g in (1, 2, 4, 8, 16)}),
     "moe_mamba": ("Switch layers between Mamba layers, the same active parameters", f"{HERE}/moe_mamba.moire", {},
-                  {"Mamba": {"experts": 0}, "8 experts": {"experts": 8}, "32 experts": {"experts": 32}}),
-    "mixture_of_tokens": ("mixtures of the tokens of a group; a group of one is the dense layer",
-                          f"{EXAMPLES}/mixture_of_tokens/mixture_of_tokens.moire",
-                          {"width": 128, "depth": 4, "batch": 16, "context": 128},
+                  {"Mamba alone": {"experts": 0}, "8 experts": {"experts": 8}, "32 experts": {"experts": 32}}),
+    "mixture_of_tokens": ("mixtures of the tokens of a group, at the cost of the dense layer",
+                          f"{HERE}/mixture_of_tokens.moire", {},
                           {"dense": {"group": 1}, "groups of 4": {"group": 4}, "groups of 16": {"group": 16}}),
 }
 

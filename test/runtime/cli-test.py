@@ -348,6 +348,8 @@ class Use(Cli):
         self.assertGreater(first["loss"], line["loss"])
         held = json.loads(self.ok("eval", self.run_dir, "--data", self.text, "--holdout", 0.1))
         self.assertEqual(held["tokens"], len(TEXT) // 10 - 1)
+        some = json.loads(self.ok("eval", self.run_dir, "--data", self.text, "--batches", 2))
+        self.assertTrue(0 < some["tokens"] < line["tokens"] and some["bits_per_byte"] is None, some)
         # The run's own evaluation saw all of its held-out part, which is small.
         self.assertEqual(held["loss"], self.metrics()[-1]["eval_loss"])
         self.fails("has no checkpoint of step 7; it has 5, 10, 15, 20", "eval", self.run_dir, "--data", self.text,
