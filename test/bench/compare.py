@@ -6,9 +6,9 @@
     test/bench/compare.py --data FILE... --out DIR [--only NAME...] [--first] [--steps 1000] [--seeds 1 2]
                           [--lr 1e-3] [--precision bf16] [--threads N] [--build DIR]
 
-Trains every variant of every comparison for every seed with `moire train`, from the specs beside this script and of the examples. Where a variant
-costs more operations a token than the first of its comparison, it gets fewer steps, so that all spend the same. What is
-finished stays in DIR and is not trained again. Prints a table of the losses on held-out text; with matplotlib at hand,
+Trains every variant of every comparison for every seed with `moire train`, from the specs beside this script and of
+the examples. Where a variant costs more operations a token than the first of its comparison, it gets fewer steps, so that
+all spend the same. What is finished stays in DIR and is not trained again. Prints a table of the losses on held-out text; with matplotlib at hand,
 DIR/NAME.svg has the loss over the operations spent.
 """
 import argparse
