@@ -28,6 +28,7 @@ void addEvalCommand(CLI::App &app, Action &action);
 void addGenerateCommand(CLI::App &app, Action &action);
 void addInspectCommand(CLI::App &app, Action &action);
 void addCostCommand(CLI::App &app, Action &action);
+void addPlanCommand(CLI::App &app, Action &action);
 
 /// Adds `--threads N` (1 to 256; by default all processors that this process may use).
 void addThreadsOption(CLI::App &command, int32_t &threads);

@@ -24,6 +24,7 @@ int main(int argc, char **argv) {
   addGenerateCommand(app, action);
   addInspectCommand(app, action);
   addCostCommand(app, action);
+  addPlanCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`moire plan`: answers at once, specs that compile and cost what was promised, refusals that say what would do."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.dom.minidom
+
+from abi import BUILD, moirec
+
+MOIRE = os.path.join(BUILD, "bin", "moire")
+
+
+def plan(*arguments):
+    return subprocess.run([MOIRE, "plan", *arguments], capture_output=True, text=True)
+
+
+def answers():
+    start = time.monotonic()
+    run = plan("--flops", "1e20", "--json")
+    seconds = time.monotonic() - start
+    assert run.returncode == 0 and seconds < 1, (run.stderr, seconds)
+    choices = json.loads(run.stdout)["choices"]
+    assert [c["experts"] for c in choices] == [32, 16, 8, 4, 2, 1]
+    assert all(abs(6 * c["active"] * c["tokens"] / 1e20 - 1) < 1e-6 for c in choices)
+    table = plan("--flops", "1e20")
+    assert table.returncode == 0 and len(table.stdout.splitlines()) > 9, table.stdout
+    print(f"ok   a budget is answered in {seconds:.3f} s")
+    return True
+
+
+def specs():
+    """What is emitted compiles, and the compiler counts what was planned."""
+    for options in (["--flops", "1e20", "--experts", "1"], ["--flops", "2e19", "--experts", "8"],
+                    ["--flops", "2e19", "--experts", "32", "--extrapolate"],
+                    ["--flops", "1e20", "--experts", "16", "--memory", "80GiB"],
+                    ["--gpu-hours", "10", "--speed", "400TFLOP/s", "--tokens", "5B", "--experts", "4"]):
+        planned = json.loads(plan(*options, "--json").stdout)["choices"][0]
+        run = plan(*options, "--emit", "spec")
+        assert run.returncode == 0, run.stderr
+        bill = json.loads(moirec(run.stdout, "spec", "-", "--cost=json"))
+        steps = {key: int(re.search(rf"\b{key} = (\d+)", run.stdout).group(1))
+                 for key in ("batch", "context", "accumulate", "steps")}
+        tokens = steps["batch"] * steps["context"] * steps["accumulate"] * steps["steps"]
+        limited = "--memory" in options  # leaves room for activations, so it is planned smaller than the table says
+        for found, promised in ((bill["parameters"]["active"], planned["active"]),
+                                (bill["parameters"]["total"], planned["total"]), (tokens, planned["tokens"])):
+            assert limited or abs(found / promised - 1) < 0.01, (options, found, promised)
+        assert abs(6 * bill["parameters"]["active"] * tokens / planned["flops"] - 1) < 0.01
+        assert not limited or bill["bytes"]["peak"] <= 80 * 2**30
+        print(f"ok   {' '.join(options)}: {bill['parameters']['active']:,} active, {tokens:,} tokens")
+    return True
+
+
+def curves():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "plan.svg")
+        assert plan("--flops", "1e20", "--plot", path).returncode == 0
+        drawing = xml.dom.minidom.parse(path)
+        assert len(drawing.getElementsByTagName("path")) == 6
+        assert {"dense", "32 experts"} <= {node.firstChild.data for node in drawing.getElementsByTagName("text")}
+        mine = os.path.join(folder, "laws.json")
+        with open(mine, "w") as file:
+            file.write(plan("--print-laws").stdout.replace('"c": 1.3637', '"c": 2.3637'))
+        losses = [json.loads(plan("--flops", "1e20", "--json", *more).stdout)["choices"][0]["loss"]
+                  for more in ([], ["--laws", mine])]
+        assert abs(losses[1] - losses[0] - 1) < 1e-9, losses
+    print("ok   curves, and coefficients of one's own")
+    return True
+
+
+def refusals():
+    for arguments, wanted in ((["--flops", "1e14"], "was fitted on, 29M to 2.7B; --extrapolate asks it all the same"),
+                              (["--flops", "1e20", "--memory", "80"], "--memory: `80` has no unit; `24GiB` would do"),
+                              (["--gpu-hours", "10"], "--gpu-hours and --speed are a budget together"),
+                              (["--flops", "1e20", "--gpu-hours", "1", "--speed", "1TFLOP/s"], "the same budget twice"),
+                              ([], "nothing to plan from"),
+                              (["--flops", "1e20", "--machine", "abacus"], "no machine `abacus`"),
+                              (["--flops", "1e20", "-o", "x"], "-o is for --emit spec"),
+                              (["--flops", "1e20", "--laws", "/nonexistent"], "/nonexistent")):
+        run = plan(*arguments)
+        assert run.returncode == 1 and wanted in run.stderr, (arguments, run.stderr)
+    print("ok   what no law covers is refused")
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(0 if all([answers(), specs(), curves(), refusals()]) else 1)
