@@ -75,7 +75,7 @@ template <typename Attention> static LogicalResult expectSinks(Attention op) {
 LogicalResult SoftmaxAttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
                                                    DictionaryAttr, OpaqueProperties, RegionRange,
                                                    SmallVectorImpl<Type> &types) {
-  if (failed(expectOperands(operands, 3, 4, {0, 2}, location)))
+  if (failed(expectOperands(operands, 3, 5, {0, 2}, location)))
     return failure();
   auto q = cast<RankedTensorType>(operands[0].getType());
   types.push_back(outputType(operands[0], operands[2])); // softmax_attention.C2
@@ -87,24 +87,28 @@ LogicalResult SoftmaxAttentionOp::verify() {
   if (failed(expectHeads(*this, getQ(), getK(), getV())) || // softmax_attention.C1
       failed(expectForm(*this)))                            // softmax_attention.C3
     return failure();
-  return expectSinks(*this); // softmax_attention.C4
+  if (failed(expectSinks(*this))) // softmax_attention.C4
+    return failure();
+  return expectDocuments(*this, getDocuments(), getQ()); // softmax_attention.C5
 }
 
 LogicalResult SoftmaxAttentionGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                        ValueRange operands, DictionaryAttr, OpaqueProperties,
                                                        RegionRange, SmallVectorImpl<Type> &types) {
-  if (failed(expectOperands(operands, 6, 7, {}, location)))
+  if (failed(expectOperands(operands, 6, 8, {}, location)))
     return failure();
   for (unsigned source : {1, 2, 3}) // softmax_attention_grad.C2
     types.push_back(operands[source].getType());
-  if (operands.size() == 7) // softmax_attention_grad.C2
+  // Sinks come before documents, and are no integers.
+  if (operands.size() > 6 &&
+      !isa<IntegerType>(getElementTypeOrSelf(operands[6].getType()))) // softmax_attention_grad.C2
     types.push_back(operands[6].getType());
   return success();
 }
 
 LogicalResult SoftmaxAttentionGradOp::verify() {
-  if (failed(expectHeads(*this, getQ(), getK(), getV())) || failed(expectForm(*this)) ||
-      failed(expectSinks(*this))) // softmax_attention_grad.C1
+  if (failed(expectHeads(*this, getQ(), getK(), getV())) || failed(expectForm(*this)) || failed(expectSinks(*this)) ||
+      failed(expectDocuments(*this, getDocuments(), getQ()))) // softmax_attention_grad.C1
     return failure();
   ArrayRef<int64_t> q = shapeOf(getQ().getType());
   Type y = outputType(getQ(), getV());
@@ -122,7 +126,7 @@ LogicalResult SoftmaxAttentionGradOp::verify() {
 LogicalResult CachedAttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
                                                   DictionaryAttr, OpaqueProperties, RegionRange,
                                                   SmallVectorImpl<Type> &types) {
-  if (failed(expectOperands(operands, 6, 7, {0, 2}, location)))
+  if (failed(expectOperands(operands, 6, 8, {0, 2}, location)))
     return failure();
   types.push_back(outputType(operands[0], operands[2])); // cached_attention.C2
   for (unsigned source : {3, 4})                         // cached_attention.C2
@@ -146,7 +150,8 @@ LogicalResult CachedAttentionOp::verify() {
     return failure();
   if (capacity < k[1]) // cached_attention.C1
     return emitOpError("expects caches with room for the ") << k[1] << " new tokens, got " << capacity;
-  if (failed(expectForm(*this)) || failed(expectSinks(*this))) // cached_attention.C3
+  if (failed(expectForm(*this)) || failed(expectSinks(*this)) ||
+      failed(expectDocuments(*this, getDocuments(), getQ()))) // cached_attention.C3
     return failure();
   return expectShape(*this, "position", getPosition().getType(), {}); // cached_attention.C1
 }

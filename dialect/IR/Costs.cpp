@@ -175,6 +175,13 @@ Cost CachedAttentionOp::getCost() {
 }
 
 //===----------------------------------------------------------------------===//
+// Documents: one comparison each. What they leave out is known at run time only, so all other bills stand as they are.
+//===----------------------------------------------------------------------===//
+
+Cost DocumentPositionsOp::getCost() { return whole(*this, elements(getTokens())); }
+Cost ReachesBackOp::getCost() { return whole(*this, elements(getDocuments())); }
+
+//===----------------------------------------------------------------------===//
 // Convolution and scans
 //===----------------------------------------------------------------------===//
 

@@ -134,14 +134,16 @@ LogicalResult ConvOp::verify() {
   int64_t time = getPadding() == Padding::Causal ? in[1] : in[1] - (taps - 1);
   if (failed(expectShape(*this, "y", y, {in[0], time, in[2]}, getX()))) // conv.C2
     return failure();
-  return expectElement(*this, "y", y, elementOf(x)); // conv.C2
+  if (failed(expectElement(*this, "y", y, elementOf(x)))) // conv.C2
+    return failure();
+  return expectDocuments(*this, getDocuments(), getY()); // conv.C3
 }
 
 LogicalResult ConvGradInputOp::verify() {
   Type dy = getDy().getType(), w = getW().getType();
   if (failed(expectRank(*this, "dy", dy, 3)) || failed(expectRank(*this, "w", w, 2)) || // conv_grad_input.C1
       failed(expectShape(*this, "w", w, {shapeOf(w)[0], lastExtent(dy)}, getDy())) ||
-      failed(expectElement(*this, "w", w, fullType(dy))))
+      failed(expectElement(*this, "w", w, fullType(dy))) || failed(expectDocuments(*this, getDocuments(), getDy())))
     return failure();
   return expectType(*this, "dx", getDx().getType(), dy); // conv_grad_input.C1
 }
@@ -152,7 +154,7 @@ LogicalResult ConvGradWeightOp::verify() {
       failed(expectType(*this, "dy", getDy().getType(), x)) || failed(expectRank(*this, "dw", dw, 2)) ||
       failed(expectShape(*this, "dw", dw, {shapeOf(dw)[0], lastExtent(x)}, getX())) ||
       failed(expectShape(*this, "dbias", dbias, {lastExtent(x)}, getX())) ||
-      failed(expectElement(*this, "dw", dw, fullType(x))))
+      failed(expectElement(*this, "dw", dw, fullType(x))) || failed(expectDocuments(*this, getDocuments(), getX())))
     return failure();
   return expectElement(*this, "dbias", dbias, fullType(x)); // conv_grad_weight.C1
 }
@@ -163,7 +165,7 @@ LogicalResult ConvGradWeightOp::verify() {
 
 /// What the three scans have in common.
 struct ScanOperands {
-  Value u, dt, a, b, c, d;
+  Value u, dt, a, b, c, d, documents;
 };
 
 /// Fails unless the operands of a scan agree on batch, time, channels and state.
@@ -182,7 +184,7 @@ static LogicalResult expectScan(Operation *op, const ScanOperands &scan) {
   for (auto [name, value] : {std::pair("dt", scan.dt), std::pair("a", scan.a), std::pair("d", scan.d)})
     if (failed(expectElement(op, name, value.getType(), full)))
       return failure();
-  return success();
+  return expectDocuments(op, scan.documents, scan.u); // selective_scan.C3
 }
 
 LogicalResult SelectiveScanOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
@@ -200,21 +202,22 @@ LogicalResult SelectiveScanOp::inferReturnTypes(MLIRContext *, std::optional<Loc
 }
 
 LogicalResult SelectiveScanOp::verify() { // selective_scan.C1
-  return expectScan(*this, {getU(), getDt(), getA(), getB(), getC(), getD()});
+  return expectScan(*this, {getU(), getDt(), getA(), getB(), getC(), getD(), getDocuments()});
 }
 
 LogicalResult SelectiveScanGradOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                     ValueRange operands, DictionaryAttr, OpaqueProperties, RegionRange,
                                                     SmallVectorImpl<Type> &types) {
-  if (operands.size() != 8)
-    return emitOptionalError(location, "expects 8 operands, got ", operands.size());
+  if (operands.size() != 8 && operands.size() != 9)
+    return emitOptionalError(location, "expects 8 or 9 operands, got ", operands.size());
   for (Value operand : operands.slice(1, 6)) // selective_scan_grad.C2
     types.push_back(operand.getType());
   return success();
 }
 
 LogicalResult SelectiveScanGradOp::verify() {
-  if (failed(expectScan(*this, {getU(), getDt(), getA(), getB(), getC(), getD()}))) // selective_scan_grad.C1
+  if (failed(expectScan(*this,
+                        {getU(), getDt(), getA(), getB(), getC(), getD(), getDocuments()}))) // selective_scan_grad.C1
     return failure();
   ArrayRef<int64_t> u = shapeOf(getU().getType());
   int64_t chunks = (u[1] + SelectiveScanOp::chunkTokens - 1) / SelectiveScanOp::chunkTokens;
@@ -228,15 +231,15 @@ LogicalResult SelectiveScanGradOp::verify() {
 LogicalResult StatefulScanOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
                                                DictionaryAttr, OpaqueProperties, RegionRange,
                                                SmallVectorImpl<Type> &types) {
-  if (operands.size() != 7)
-    return emitOptionalError(location, "expects 7 operands, got ", operands.size());
+  if (operands.size() != 7 && operands.size() != 8)
+    return emitOptionalError(location, "expects 7 or 8 operands, got ", operands.size());
   types.push_back(operands[0].getType()); // stateful_scan.C2
   types.push_back(operands[6].getType()); // stateful_scan.C2
   return success();
 }
 
 LogicalResult StatefulScanOp::verify() {
-  if (failed(expectScan(*this, {getU(), getDt(), getA(), getB(), getC(), getD()}))) // stateful_scan.C1
+  if (failed(expectScan(*this, {getU(), getDt(), getA(), getB(), getC(), getD(), getDocuments()}))) // stateful_scan.C1
     return failure();
   ArrayRef<int64_t> u = shapeOf(getU().getType());
   Type state = getState().getType();

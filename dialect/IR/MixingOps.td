@@ -115,14 +115,16 @@ defvar attentionFormText = [{
     functional-type(operands, results)
 }];
 
-def Moire_SoftmaxAttentionOp : Moire_TensorOp<"softmax_attention", [Differentiable, InferTypes]> {
+def Moire_SoftmaxAttentionOp : Moire_TensorOp<"softmax_attention", [AttrSizedOperandSegments, Differentiable,
+                                                                    InferTypes]> {
   let summary = "Softmax attention over the positions of a sequence";
   let description = [{
     q is `[batch, time, heads, dim]`, k `[batch, time, kv_heads, dim]`, v `[batch, time, kv_heads, value_dim]`; head h
     reads kv head `h kv_heads / heads`. `y = sum_u exp(s(t,u) - lse) v_u` over the positions u that t sees, with
     `s(t,u) = cap(scale q_t.k_u) - slope(h) |t - u|`; lse `[batch, heads, time]` is the log of the sum of `exp(s(t,u))`,
     and of `exp(sinks[h])` where sinks are given.
-    - t sees u <= t, with `bidirectional` all; with `window` only `|t - u| < window` of these.
+    - t sees u <= t, with `bidirectional` all; with `window` only `|t - u| < window` of these, and with `documents`
+      (moire.document_positions) only those of its document.
     - `cap(x) = softcap tanh(x / softcap)` with `softcap`, else x.
     - with `alibi` (arXiv 2108.12409) `slope(h) = 2^(-8 (h+1) / n)` for the first n heads, n the largest power of two up
       to heads, and `2^(-4 (2 (h-n) + 1) / n)` for the others; else 0.
@@ -131,6 +133,7 @@ def Moire_SoftmaxAttentionOp : Moire_TensorOp<"softmax_attention", [Differentiab
     - (C2) `type(y) = type(q)` with value_dim for dim, lse in the full precision of q
     - (C3) window >= 1, softcap > 0
     - (C4) if sinks is present, it is `[heads]` in the full precision of q
+    - (C5) if documents is present, it is `[batch, time]`
 
     Example:
     ```mlir
@@ -142,14 +145,15 @@ def Moire_SoftmaxAttentionOp : Moire_TensorOp<"softmax_attention", [Differentiab
     ```
   }];
   let arguments = !con((ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Optional<Moire_FullTensor>:$sinks,
-                            UnitAttr:$bidirectional), attentionForm);
+                            Optional<Moire_Index>:$documents, UnitAttr:$bidirectional), attentionForm);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$lse);
-  let assemblyFormat = !strconcat("$q `,` $k `,` $v (`sinks` $sinks^)? (`bidirectional` $bidirectional^)?",
+  let assemblyFormat = !strconcat("$q `,` $k `,` $v (`sinks` $sinks^)? (`documents` $documents^)? ",
+                                  "(`bidirectional` $bidirectional^)?",
                                   attentionFormText);
   let hasVerifier = 1;
 }
 
-def Moire_SoftmaxAttentionGradOp : Moire_TensorOp<"softmax_attention_grad", [InferTypes]> {
+def Moire_SoftmaxAttentionGradOp : Moire_TensorOp<"softmax_attention_grad", [AttrSizedOperandSegments, InferTypes]> {
   let summary = "Reverse of softmax attention";
   let description = [{
     Gradients of q, k, v and the sinks, recomputing the probabilities from lse.
@@ -165,15 +169,16 @@ def Moire_SoftmaxAttentionGradOp : Moire_TensorOp<"softmax_attention_grad", [Inf
     ```
   }];
   let arguments = !con((ins Moire_Tensor:$dy, Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$y,
-                            Moire_FullTensor:$lse, Optional<Moire_FullTensor>:$sinks, UnitAttr:$bidirectional),
+                            Moire_FullTensor:$lse, Optional<Moire_FullTensor>:$sinks,
+                            Optional<Moire_Index>:$documents, UnitAttr:$bidirectional),
                        attentionForm);
   let results = (outs Moire_Tensor:$dq, Moire_Tensor:$dk, Moire_Tensor:$dv, Optional<Moire_FullTensor>:$dsinks);
   let assemblyFormat = !strconcat("$dy `,` $q `,` $k `,` $v `,` $y `,` $lse (`sinks` $sinks^)? ",
-                                  "(`bidirectional` $bidirectional^)?", attentionFormText);
+                                  "(`documents` $documents^)? (`bidirectional` $bidirectional^)?", attentionFormText);
   let hasVerifier = 1;
 }
 
-def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [InferTypes]> {
+def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [AttrSizedOperandSegments, InferTypes]> {
   let summary = "Attention of new tokens over a cache";
   let description = [{
     q `[1, new, heads, dim]`, k `[1, new, kv_heads, dim]`, v `[1, new, kv_heads, value_dim]`, caches `[capacity,
@@ -181,7 +186,7 @@ def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [InferTypes]> {
     attends as softmax_attention. The caches that come out are the ones that went in, extended.
     - (C1) extents agree as in softmax_attention, the batch is 1, the caches have room, position is `tensor<i32>`
     - (C2) `type(y) = type(q)` with value_dim for dim, and the caches keep their types
-    - (C3) window, softcap and sinks as in softmax_attention
+    - (C3) window, softcap, sinks and documents, of the new tokens, as in softmax_attention
 
     Example:
     ```mlir
@@ -191,10 +196,12 @@ def Moire_CachedAttentionOp : Moire_TensorOp<"cached_attention", [InferTypes]> {
     ```
   }];
   let arguments = !con((ins Moire_Tensor:$q, Moire_Tensor:$k, Moire_Tensor:$v, Moire_Tensor:$k_cache,
-                            Moire_Tensor:$v_cache, Moire_Index:$position, Optional<Moire_FullTensor>:$sinks),
+                            Moire_Tensor:$v_cache, Moire_Index:$position, Optional<Moire_FullTensor>:$sinks,
+                            Optional<Moire_Index>:$documents),
                        attentionForm);
   let results = (outs Moire_Tensor:$y, Moire_Tensor:$k_out, Moire_Tensor:$v_out);
-  let assemblyFormat = !strconcat("$q `,` $k `,` $v `,` $k_cache `,` $v_cache `at` $position (`sinks` $sinks^)?",
+  let assemblyFormat = !strconcat("$q `,` $k `,` $v `,` $k_cache `,` $v_cache `at` $position (`sinks` $sinks^)? ",
+                                  "(`documents` $documents^)?",
                                   attentionFormText);
   let hasVerifier = 1;
 }
@@ -203,9 +210,11 @@ def Moire_ConvOp : Moire_TensorOp<"conv", [Differentiable]> {
   let summary = "Depthwise convolution along time";
   let description = [{
     `y[b, t, c] = bias[c] + sum_k w[k, c] x[b, t + k - (taps - 1), c]` with `causal` padding (zeros before the
-    beginning); with `valid`, `x[b, t + k, c]` and dim(x, 1) = dim(y, 1) + taps - 1.
+    beginning); with `valid`, `x[b, t + k, c]` and dim(x, 1) = dim(y, 1) + taps - 1. With `documents`
+    (moire.document_positions) of y's tokens, taps before the beginning of a token's document read zeros.
     - (C1) w is `[taps, channels]`, bias `[channels]`, in the full precision of x
     - (C2) batch, channels and element type of y are those of x, its time what the padding says
+    - (C3) if documents is present, it is `[batch, time]` of y
 
     Example:
     ```mlir
@@ -213,16 +222,20 @@ def Moire_ConvOp : Moire_TensorOp<"conv", [Differentiable]> {
         tensor<2x6x8xbf16>
     ```
   }];
-  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$w, Moire_FullTensor:$bias, Moire_PaddingAttr:$padding);
+  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$w, Moire_FullTensor:$bias, Optional<Moire_Index>:$documents,
+                       Moire_PaddingAttr:$padding);
   let results = (outs Moire_Tensor:$y);
-  let assemblyFormat = "`` $padding $x `,` $w `,` $bias attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    `` $padding $x `,` $w `,` $bias (`documents` $documents^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
 def Moire_ConvGradInputOp : Moire_TensorOp<"conv_grad_input", []> {
   let summary = "Reverse of a causal convolution, input";
   let description = [{
-    `dx[b, t, c] = sum_k w[k, c] dy[b, t - k + (taps - 1), c]`, zeros past the end.
+    `dx[b, t, c] = sum_k w[k, c] dy[b, t - k + (taps - 1), c]`, zeros past the end; with `documents` without the terms
+    that conv left out.
     - (C1) extents as conv
 
     Example:
@@ -230,16 +243,19 @@ def Moire_ConvGradInputOp : Moire_TensorOp<"conv_grad_input", []> {
     %dx = moire.conv_grad_input %dy, %w : (tensor<2x6x8xf32>, tensor<4x8xf32>) -> tensor<2x6x8xf32>
     ```
   }];
-  let arguments = (ins Moire_Tensor:$dy, Moire_FullTensor:$w);
+  let arguments = (ins Moire_Tensor:$dy, Moire_FullTensor:$w, Optional<Moire_Index>:$documents);
   let results = (outs Moire_Tensor:$dx);
-  let assemblyFormat = "$dy `,` $w attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $dy `,` $w (`documents` $documents^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
 def Moire_ConvGradWeightOp : Moire_TensorOp<"conv_grad_weight", []> {
   let summary = "Reverse of a causal convolution, taps and bias";
   let description = [{
-    `dw[k, c] = sum_{b,t} x[b, t + k - (taps - 1), c] dy[b, t, c]`, `dbias[c] = sum dy`.
+    `dw[k, c] = sum_{b,t} x[b, t + k - (taps - 1), c] dy[b, t, c]`, `dbias[c] = sum dy`; with `documents` without the
+    terms that conv left out.
     - (C1) extents as conv
 
     Example:
@@ -248,9 +264,11 @@ def Moire_ConvGradWeightOp : Moire_TensorOp<"conv_grad_weight", []> {
         tensor<8xf32>)
     ```
   }];
-  let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$dy);
+  let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$dy, Optional<Moire_Index>:$documents);
   let results = (outs Moire_FullTensor:$dw, Moire_FullTensor:$dbias);
-  let assemblyFormat = "$x `,` $dy attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x `,` $dy (`documents` $documents^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
@@ -260,9 +278,10 @@ def Moire_SelectiveScanOp : Moire_TensorOp<"selective_scan", [Differentiable, In
     Per channel c: `h_n <- exp(dt a[c,n]) h_n + dt B_n u`; `y = sum_n C_n h_n + d[c] u`, h = 0 at first, in full
     precision. u, y `[batch, time, channels]`, dt the same in full precision, B and C `[batch, time, state]`, a
     `[channels, state]`, d `[channels]`. `states` keeps h at the start of every chunk of 64 tokens, `[batch, chunks,
-    channels, state]`.
+    channels, state]`. With `documents` (moire.document_positions) h is zero before the first token of a document.
     - (C1) extents agree; dt, a, d in the full precision of u; b and c of one type
     - (C2) `type(y) = type(u)`, states in the full precision of u
+    - (C3) if documents is present, it is `[batch, time]`
 
     Example:
     ```mlir
@@ -272,9 +291,11 @@ def Moire_SelectiveScanOp : Moire_TensorOp<"selective_scan", [Differentiable, In
     ```
   }];
   let arguments = (ins Moire_Tensor:$u, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c,
-                       Moire_FullTensor:$d);
+                       Moire_FullTensor:$d, Optional<Moire_Index>:$documents);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$states);
-  let assemblyFormat = "$u `,` $dt `,` $a `,` $b `,` $c `,` $d attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $u `,` $dt `,` $a `,` $b `,` $c `,` $d (`documents` $documents^)? attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Tokens between two kept states: the memory that the reverse scan recomputes within.
@@ -298,11 +319,13 @@ def Moire_SelectiveScanGradOp : Moire_TensorOp<"selective_scan_grad", [InferType
     ```
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$u, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b,
-                       Moire_Tensor:$c, Moire_FullTensor:$d, Moire_FullTensor:$states);
+                       Moire_Tensor:$c, Moire_FullTensor:$d, Moire_FullTensor:$states,
+                       Optional<Moire_Index>:$documents);
   let results = (outs Moire_Tensor:$du, Moire_FullTensor:$ddt, Moire_FullTensor:$da, Moire_Tensor:$db,
                       Moire_Tensor:$dc, Moire_FullTensor:$dd);
   let assemblyFormat = [{
-    $dy `,` $u `,` $dt `,` $a `,` $b `,` $c `,` $d `,` $states attr-dict `:` functional-type(operands, results)
+    $dy `,` $u `,` $dt `,` $a `,` $b `,` $c `,` $d `,` $states (`documents` $documents^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
@@ -322,10 +345,11 @@ def Moire_StatefulScanOp : Moire_TensorOp<"stateful_scan", [InferTypes]> {
     ```
   }];
   let arguments = (ins Moire_Tensor:$u, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c,
-                       Moire_FullTensor:$d, Moire_FullTensor:$state);
+                       Moire_FullTensor:$d, Moire_FullTensor:$state, Optional<Moire_Index>:$documents);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$state_out);
   let assemblyFormat = [{
-    $u `,` $dt `,` $a `,` $b `,` $c `,` $d `from` $state attr-dict `:` functional-type(operands, results)
+    $u `,` $dt `,` $a `,` $b `,` $c `,` $d `from` $state (`documents` $documents^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

@@ -25,7 +25,12 @@ LogicalResult ModelOp::verify() {
   Type logits = end.getLogits().getType();
   if (failed(expectShape(*this, "logits", logits, {batch, context, vocab}))) // model.C2
     return failure();
-  return expect(isFullPrecision(logits), *this, "logits in full precision", elementOf(logits)); // model.C2
+  if (failed(expect(isFullPrecision(logits), *this, "logits in full precision", elementOf(logits)))) // model.C2
+    return failure();
+  if (getIsolate() && !getSeparator()) // model.C3
+    return emitOpError("expects a `separator` to isolate documents by");
+  int64_t separator = getSeparator().value_or(0);
+  return expect(separator >= 0 && separator < vocab, *this, "a separator among the tokens", separator); // model.C3
 }
 
 LogicalResult EmbedOp::verify() { // embed.C1

@@ -22,11 +22,13 @@ def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> 
   let summary = "A language model: tokens in, logits out";
   let description = [{
     The body's one argument holds the tokens, `tensor<batch x context x i32>` with values in [0, vocab); it ends in
-    `moire.return` of the logits, `tensor<batch x context x vocab>`. `train` is the resolved train section as a
+    `moire.return` of the logits, `tensor<batch x context x vocab>`. A document begins at each token `separator`; with
+    `isolate` no position sees another document than its own. `train` is the resolved train section as a
     JSON text, `spec` the resolved spec.
 
     - (C1) the argument is `tensor<batch x context x i32>`
     - (C2) the returned logits are `tensor<batch x context x vocab>` in full precision
+    - (C3) separator is in [0, vocab), and present with isolate
 
     Example:
     ```mlir
@@ -41,9 +43,13 @@ def Moire_ModelOp : Moire_Op<"model", [Symbol, IsolatedFromAbove, SingleBlock]> 
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$batch, I64Attr:$context_length, I64Attr:$vocab,
+                       OptionalAttr<I64Attr>:$separator, UnitAttr:$isolate,
                        DefaultValuedStrAttr<StrAttr, "">:$train, DefaultValuedStrAttr<StrAttr, "">:$spec);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `batch` $batch `context` $context_length `vocab` $vocab attr-dict-with-keyword $body";
+  let assemblyFormat = [{
+    $sym_name `batch` $batch `context` $context_length `vocab` $vocab (`separator` $separator^)?
+    (`isolate` $isolate^)? attr-dict-with-keyword $body
+  }];
   let hasVerifier = 1;
 }
 

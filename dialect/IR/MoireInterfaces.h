@@ -37,10 +37,12 @@ enum class Reach {
   All,   ///< any position
 };
 
-/// Dependence of a result on an operand along the two axes that can leak.
+/// Dependence of a result on an operand along the axes that can leak. `documents` is about a sequence that holds
+/// several: Same says that a position reads no other document than its own, and All that it may.
 struct Dependence {
   Reach time = Reach::Same;
   Reach batch = Reach::Same;
+  Reach documents = Reach::Same;
 };
 
 /// What a reverse rule is given: cotangents of results, and where to put those of operands.
@@ -51,7 +53,8 @@ public:
   virtual mlir::Value cotangent(mlir::Value value) = 0;
   /// Whether the cotangent of `value` leads to something that is asked for.
   virtual bool wanted(mlir::Value value) = 0;
-  /// Adds `gradient` to the cotangent of `value`. Shapes agree; the element type is that of the value or full precision.
+  /// Adds `gradient` to the cotangent of `value`. Shapes agree; the element type is that of the value or full
+  /// precision.
   virtual void accumulate(mlir::Value value, mlir::Value gradient) = 0;
   /// Adds `gradient` to the part of the cotangent of `value` that begins at `offset` of dimension `dim`. Parts stay
   /// apart until somebody asks for the whole, so that those of neighbouring slices become one concatenation.

@@ -9,23 +9,25 @@
 // gather_rows, grouped_linear and combine count as Same: a row that leaves through `rows` comes back through
 // `position`. Parameters have no positions; a product depends on its matrix in no way (None) when the matrix comes from
 // parameters alone, in every way (All) when it is computed from anything else.
-// Group is for ops that the language offers for mixing across examples, or for letting tokens compete: proofs report it,
-// and refuse All.
+// Group is for ops that the language offers for mixing across examples, or for letting tokens compete: proofs report
+// it, and refuse All. An op that looks along the sequence crosses documents, unless it is told where they begin: by the
+// result of a document_positions of the function's own tokens, and of the separator that its argument is marked with.
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/MoireOps.h"
 #include "dialect/IR/TypeUtils.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace moire;
 
 namespace {
-constexpr Dependence same = {Reach::Same, Reach::Same};
-constexpr Dependence past = {Reach::Past, Reach::Same};
-constexpr Dependence allTime = {Reach::All, Reach::Same};
-constexpr Dependence group = {Reach::Same, Reach::Group};
-constexpr Dependence all = {Reach::All, Reach::All};
-constexpr Dependence competing = {Reach::Group, Reach::Group};
-constexpr Dependence none = {Reach::None, Reach::None};
+constexpr Dependence same = {Reach::Same, Reach::Same, Reach::Same};
+constexpr Dependence past = {Reach::Past, Reach::Same, Reach::All};
+constexpr Dependence allTime = {Reach::All, Reach::Same, Reach::All};
+constexpr Dependence group = {Reach::Same, Reach::Group, Reach::Same};
+constexpr Dependence all = {Reach::All, Reach::All, Reach::All};
+constexpr Dependence competing = {Reach::Group, Reach::Group, Reach::Group};
+constexpr Dependence none = {Reach::None, Reach::None, Reach::None};
 } // namespace
 
 /// Whether `value` is made of floating-point arguments of the function, by slices of them in loops and by ops on
@@ -46,6 +48,13 @@ static bool isParameter(Value value, unsigned depth = 8) {
 
 /// Dependence on an operand that stands in the place of a parameter.
 static Dependence onWeight(Value weight) { return isParameter(weight) ? none : all; }
+
+/// `dependence` of an op that is told of `documents`, if not null.
+static Dependence within(Value documents, Dependence dependence) {
+  if (documents && documents.getDefiningOp<DocumentPositionsOp>())
+    dependence.documents = Reach::Same;
+  return dependence;
+}
 
 /// Number of leading extents of `type` that are batch and time.
 static unsigned streamExtents(Type type) {
@@ -134,9 +143,9 @@ Dependence ReshapeOp::getDependence(unsigned, unsigned) {
   unsigned fromStream = streamExtents(getX().getType()), toStream = streamExtents(getY().getType());
   Dependence dependence = same;
   if (fromStream == 2 && !isLeadingProduct(to, from[0] * from[1]))
-    dependence.time = Reach::All;
+    dependence.time = dependence.documents = Reach::All;
   if (toStream == 2 && !isLeadingProduct(from, to[0] * to[1]))
-    dependence.time = Reach::All;
+    dependence.time = dependence.documents = Reach::All;
   if (fromStream >= 1 && toStream >= 1 && dependence.time == Reach::All && from[0] != to[0])
     dependence.batch = Reach::All;
   // Same tokens under another division into examples: an index (batch, time) names another token.
@@ -184,42 +193,46 @@ Dependence GroupedLinearOp::getDependence(unsigned operand, unsigned) { // offse
 Dependence GroupedLinearGradWeightOp::getDependence(unsigned, unsigned) { return all; }
 
 Dependence SoftmaxAttentionOp::getDependence(unsigned operand, unsigned) {
-  if (operand == 3)
+  if (operand == 3 && getSinks())
     return onWeight(getSinks());
-  return operand == 0 ? same : getBidirectional() ? allTime : past;
+  // With both directions the ages of later tokens tell where a document ends.
+  bool isOwn = operand == 0 || (operand > 2 && !getBidirectional());
+  return isOwn ? same : within(getDocuments(), getBidirectional() ? allTime : past);
 }
 Dependence SoftmaxAttentionGradOp::getDependence(unsigned operand, unsigned result) {
-  if (operand == 6)
+  if (operand == 6 && getSinks())
     return onWeight(getSinks());
-  return result == 3 ? all : allTime; // 3: dsinks
+  return result == 3 ? all : within(getDocuments(), allTime); // 3: dsinks
 }
 Dependence CachedAttentionOp::getDependence(unsigned operand, unsigned result) {
-  if (operand == 6)
+  if (operand == 6 && getSinks())
     return result == 0 ? onWeight(getSinks()) : none;
   if (result != 0) // the caches go on
-    return operand == 0 ? none : past;
-  return operand == 0 ? same : past;
+    return operand == 0 || operand > 5 ? none : past;
+  return operand == 0 || operand > 5 ? same : within(getDocuments(), past);
 }
 
 /// With `valid` padding the operand begins taps - 1 positions before the result, so the last position that is read is
 /// the result's own.
 Dependence ConvOp::getDependence(unsigned operand, unsigned) {
-  return operand == 0 ? past : onWeight((*this)->getOperand(operand));
+  if (operand == 3) // documents
+    return same;
+  return operand == 0 ? within(getDocuments(), past) : onWeight((*this)->getOperand(operand));
 }
 Dependence ConvGradInputOp::getDependence(unsigned operand, unsigned) {
-  return operand == 0 ? allTime : onWeight(getW());
+  return operand == 1 ? onWeight(getW()) : within(getDocuments(), allTime);
 }
 Dependence ConvGradWeightOp::getDependence(unsigned, unsigned) { return all; }
 
-/// Operands a (2) and d (5) are parameters; u (0), dt (1), b (3) and c (4) are streams.
-static Dependence scanDependence(Operation *op, unsigned operand) {
-  return operand == 2 || operand == 5 ? onWeight(op->getOperand(operand)) : past;
+/// Operands a (2) and d (5) are parameters; u (0), dt (1), b (3), c (4), a state and documents are streams.
+template <typename Scan> static Dependence scanDependence(Scan op, unsigned operand) {
+  return operand == 2 || operand == 5 ? onWeight(op->getOperand(operand)) : within(op.getDocuments(), past);
 }
 
-static Dependence scanGradDependence(Operation *op, unsigned operand, unsigned result) {
+template <typename Grad> static Dependence scanGradDependence(Grad op, unsigned operand, unsigned result) {
   if (result == 2 || result == 5) // da, dd
     return all;
-  return operand == 3 || operand == 6 ? onWeight(op->getOperand(operand)) : allTime;
+  return operand == 3 || operand == 6 ? onWeight(op->getOperand(operand)) : within(op.getDocuments(), allTime);
 }
 
 Dependence SelectiveScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
@@ -234,6 +247,29 @@ Dependence SsdScanGradOp::getDependence(unsigned operand, unsigned result) {
   return scanGradDependence(*this, operand, result);
 }
 Dependence StatefulSsdScanOp::getDependence(unsigned operand, unsigned) { return scanDependence(*this, operand); }
+
+//===----------------------------------------------------------------------===//
+// Documents
+//===----------------------------------------------------------------------===//
+
+/// Whether `tokens` are an argument of a function that says of it: documents begin at `separator`.
+static bool areMarked(Value tokens, int64_t separator) {
+  auto argument = dyn_cast<BlockArgument>(tokens);
+  auto function = argument ? dyn_cast<FunctionOpInterface>(argument.getOwner()->getParentOp()) : nullptr;
+  if (!function)
+    return false;
+  auto marked = function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "moire.separator");
+  return marked && marked.getInt() == separator;
+}
+
+/// Where a token stands in its document, the tokens of this document say.
+Dependence DocumentPositionsOp::getDependence(unsigned operand, unsigned) {
+  Dependence dependence = past;
+  if (operand == 0 && areMarked(getTokens(), getSeparator()))
+    dependence.documents = Reach::Same;
+  return dependence;
+}
+Dependence ReachesBackOp::getDependence(unsigned, unsigned) { return same; }
 
 //===----------------------------------------------------------------------===//
 // Routing

@@ -63,9 +63,9 @@ LogicalResult SoftmaxAttentionOp::buildReverse(OpBuilder &builder, ReverseScope 
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
   auto grad = SoftmaxAttentionGradOp::create(builder, getLoc(), dy, getQ(), getK(), getV(), getY(), getLse(),
-                                             getSinks(), getBidirectionalAttr(), getWindowAttr(), getScaleAttr(),
-                                             getSoftcapAttr(), getAlibiAttr());
-  for (auto [operand, gradient] : llvm::zip_equal(getOperands(), grad.getResults()))
+                                             getSinks(), getDocuments(), getBidirectionalAttr(), getWindowAttr(),
+                                             getScaleAttr(), getSoftcapAttr(), getAlibiAttr());
+  for (auto [gradient, operand] : llvm::zip_first(grad.getResults(), getOperands())) // documents have none
     if (scope.wanted(operand))
       scope.accumulate(operand, gradient);
   return success();
@@ -74,6 +74,8 @@ LogicalResult SoftmaxAttentionOp::buildReverse(OpBuilder &builder, ReverseScope 
 LogicalResult ConvOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
   if (getPadding() == Padding::Valid && dy.getType() != getX().getType()) {
+    if (getDocuments())
+      return emitOpError("with `valid` padding and `documents` is for decoding, and has no reverse");
     // A valid convolution is the end of a causal one: what it leaves out has a zero cotangent.
     RankedTensorType x = tensorType(getX()), y = tensorType(dy);
     RankedTensorType missing = y.clone({y.getDimSize(0), x.getDimSize(1) - y.getDimSize(1), y.getDimSize(2)});
@@ -81,9 +83,10 @@ LogicalResult ConvOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
     dy = ConcatOp::create(builder, getLoc(), x, ValueRange{zeros, dy}, /*dim=*/1);
   }
   if (scope.wanted(getX()))
-    scope.accumulate(getX(), ConvGradInputOp::create(builder, getLoc(), getX().getType(), dy, getW()));
+    scope.accumulate(getX(), ConvGradInputOp::create(builder, getLoc(), getX().getType(), dy, getW(), getDocuments()));
   if (scope.wanted(getW()) || scope.wanted(getBias())) {
-    auto grad = ConvGradWeightOp::create(builder, getLoc(), getW().getType(), getBias().getType(), getX(), dy);
+    auto grad =
+        ConvGradWeightOp::create(builder, getLoc(), getW().getType(), getBias().getType(), getX(), dy, getDocuments());
     if (scope.wanted(getW()))
       scope.accumulate(getW(), grad.getDw());
     if (scope.wanted(getBias()))
@@ -96,11 +99,9 @@ LogicalResult SelectiveScanOp::buildReverse(OpBuilder &builder, ReverseScope &sc
   if (failed(refuseCotangent(scope, getOperation()->getResult(1), "states")))
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
-  SmallVector<Value> operands{dy};
-  llvm::append_range(operands, getOperands());
-  operands.push_back(getStates());
-  auto grad = SelectiveScanGradOp::create(builder, getLoc(), getOperation()->getOperandTypes(), operands);
-  for (auto [operand, gradient] : llvm::zip_equal(getOperands(), grad.getResults()))
+  auto grad = SelectiveScanGradOp::create(builder, getLoc(), dy, getU(), getDt(), getA(), getB(), getC(), getD(),
+                                          getStates(), getDocuments());
+  for (auto [gradient, operand] : llvm::zip_first(grad.getResults(), getOperands())) // documents have none
     if (scope.wanted(operand))
       scope.accumulate(operand, gradient);
   return success();

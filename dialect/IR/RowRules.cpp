@@ -134,5 +134,8 @@ int64_t ZLossOp::getResultRowRank(unsigned) { return scalar; }
 int64_t ZLossGradOp::getOperandRowRank(unsigned operand) { return operand == 0 ? features : scalar; }
 int64_t ZLossGradOp::getResultRowRank(unsigned) { return features; }
 
+int64_t ReachesBackOp::getOperandRowRank(unsigned) { return scalar; }
+int64_t ReachesBackOp::getResultRowRank(unsigned) { return scalar; }
+
 int64_t CountTargetsOp::getOperandRowRank(unsigned) { return scalar; }
 int64_t CountTargetsOp::getResultRowRank(unsigned) { return scalar; }

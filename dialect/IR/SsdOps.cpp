@@ -20,7 +20,7 @@ namespace {
 
 /// What the three scans have in common.
 struct SsdOperands {
-  Value x, dt, a, b, c, d;
+  Value x, dt, a, b, c, d, documents;
   int64_t chunk;
 };
 
@@ -31,7 +31,8 @@ struct SsdSizes {
 };
 
 template <typename Op> SsdOperands operandsOf(Op op) {
-  return {op.getX(), op.getDt(), op.getA(), op.getB(), op.getC(), op.getD(), static_cast<int64_t>(op.getChunk())};
+  return {op.getX(), op.getDt(), op.getA(),         op.getB(),
+          op.getC(), op.getD(),  op.getDocuments(), static_cast<int64_t>(op.getChunk())};
 }
 
 } // namespace
@@ -63,13 +64,13 @@ static LogicalResult expectSsd(Operation *op, const SsdOperands &scan) {
   for (auto [name, extent] : {std::pair("chunk", s.chunk), std::pair("state", s.state), std::pair("head_dim", s.dim)})
     if (extent < 1 || extent > SsdScanOp::most) // ssd_scan.C3
       return op->emitOpError("expects a ") << name << " from 1 to " << SsdScanOp::most << ", got " << extent;
-  return success();
+  return expectDocuments(op, scan.documents, scan.x); // ssd_scan.C5
 }
 
-/// Type inference is handed operands that no check has seen.
+/// Type inference is handed operands that no check has seen. There may be documents beside the `count` others.
 static LogicalResult expectTensors(ValueRange operands, unsigned count, std::optional<Location> location) {
-  if (operands.size() != count)
-    return emitOptionalError(location, "expects ", count, " operands, got ", operands.size());
+  if (operands.size() != count && operands.size() != count + 1)
+    return emitOptionalError(location, "expects ", count, " or ", count + 1, " operands, got ", operands.size());
   return success();
 }
 
@@ -151,8 +152,8 @@ LogicalResult SsdScanOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
     return failure();
   Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
   auto grad = SsdScanGradOp::create(builder, getLoc(), dy, getX(), getDt(), getA(), getB(), getC(), getD(), getStates(),
-                                    getChunk());
-  for (auto [operand, gradient] : llvm::zip_equal(getOperands(), grad.getResults()))
+                                    getDocuments(), getChunk());
+  for (auto [gradient, operand] : llvm::zip_first(grad.getResults(), getOperands())) // documents have none
     if (scope.wanted(operand))
       scope.accumulate(operand, gradient);
   return success();

@@ -20,11 +20,13 @@ def Moire_SsdScanOp : Moire_TensorOp<"ssd_scan", [Differentiable, InferTypes]> {
     precision. x, y `[batch, time, heads, head_dim]`, dt `[batch, time, heads]` in full precision, B and C `[batch, time,
     groups, state]`, a and d `[heads]`; head h belongs to group `h groups / heads`. `chunk` tokens are taken together as
     products of matrices; the result does not depend on it but for rounding. `states` keeps H at the start of every
-    chunk, `[batch, chunks, heads, state, head_dim]`.
+    chunk, `[batch, chunks, heads, state, head_dim]`. With `documents` (moire.document_positions) H is zero before the
+    first token of a document.
     - (C1) extents agree; dt, a, d in the full precision of x; b and c of one type
     - (C2) groups divides heads
     - (C3) chunk, state and head_dim from 1 to 256
     - (C4) `type(y) = type(x)`, states in the full precision of x
+    - (C5) if documents is present, it is `[batch, time]`
 
     Example:
     ```mlir
@@ -34,10 +36,11 @@ def Moire_SsdScanOp : Moire_TensorOp<"ssd_scan", [Differentiable, InferTypes]> {
     ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c,
-                       Moire_FullTensor:$d, I64Attr:$chunk);
+                       Moire_FullTensor:$d, Optional<Moire_Index>:$documents, I64Attr:$chunk);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$states);
   let assemblyFormat = [{
-    $x `,` $dt `,` $a `,` $b `,` $c `,` $d `chunk` $chunk attr-dict `:` functional-type(operands, results)
+    $x `,` $dt `,` $a `,` $b `,` $c `,` $d `chunk` $chunk (`documents` $documents^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -62,12 +65,13 @@ def Moire_SsdScanGradOp : Moire_TensorOp<"ssd_scan_grad", [InferTypes]> {
     ```
   }];
   let arguments = (ins Moire_Tensor:$dy, Moire_Tensor:$x, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b,
-                       Moire_Tensor:$c, Moire_FullTensor:$d, Moire_FullTensor:$states, I64Attr:$chunk);
+                       Moire_Tensor:$c, Moire_FullTensor:$d, Moire_FullTensor:$states,
+                       Optional<Moire_Index>:$documents, I64Attr:$chunk);
   let results = (outs Moire_Tensor:$dx, Moire_FullTensor:$ddt, Moire_FullTensor:$da, Moire_Tensor:$db,
                       Moire_Tensor:$dc, Moire_FullTensor:$dd);
   let assemblyFormat = [{
-    $dy `,` $x `,` $dt `,` $a `,` $b `,` $c `,` $d `,` $states `chunk` $chunk attr-dict `:` functional-type(operands,
-    results)
+    $dy `,` $x `,` $dt `,` $a `,` $b `,` $c `,` $d `,` $states `chunk` $chunk (`documents` $documents^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
@@ -87,10 +91,12 @@ def Moire_StatefulSsdScanOp : Moire_TensorOp<"stateful_ssd_scan", [InferTypes]> 
     ```
   }];
   let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$dt, Moire_FullTensor:$a, Moire_Tensor:$b, Moire_Tensor:$c,
-                       Moire_FullTensor:$d, Moire_FullTensor:$state, I64Attr:$chunk);
+                       Moire_FullTensor:$d, Moire_FullTensor:$state,
+                       Optional<Moire_Index>:$documents, I64Attr:$chunk);
   let results = (outs Moire_Tensor:$y, Moire_FullTensor:$state_out);
   let assemblyFormat = [{
-    $x `,` $dt `,` $a `,` $b `,` $c `,` $d `from` $state `chunk` $chunk attr-dict `:` functional-type(operands, results)
+    $x `,` $dt `,` $a `,` $b `,` $c `,` $d `from` $state `chunk` $chunk (`documents` $documents^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

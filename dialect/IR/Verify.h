@@ -34,6 +34,9 @@ llvm::LogicalResult expectRank(mlir::Operation *op, llvm::StringRef name, mlir::
 /// Fails unless `type` is `expected`.
 llvm::LogicalResult expectType(mlir::Operation *op, llvm::StringRef name, mlir::Type type, mlir::Type expected);
 
+/// Fails unless `documents`, if given, are those of the tokens of `of`: `[batch, time]`.
+llvm::LogicalResult expectDocuments(mlir::Operation *op, mlir::Value documents, mlir::Value of);
+
 /// Fails with "expects <rule>, got <value>" unless `holds`.
 template <typename Value>
 llvm::LogicalResult expect(bool holds, mlir::Operation *op, llvm::StringRef rule, const Value &value) {

@@ -33,8 +33,9 @@ public:
     Location loc = location(model.range);
     OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
     builder.setInsertionPointToStart(module->getBody());
-    auto op = ModelOp::create(builder, loc, model.name, model.train.batch, model.train.context, model.vocab,
-                              sema::trainJson(model.train), resolved.text);
+    IntegerAttr separator = model.train.separator ? builder.getI64IntegerAttr(*model.train.separator) : IntegerAttr();
+    auto op = ModelOp::create(builder, loc, model.name, model.train.batch, model.train.context, model.vocab, separator,
+                              model.train.isolate, sema::trainJson(model.train), resolved.text);
     Block &body = op.getBody().emplaceBlock();
     values[model.tokens] = body.addArgument(typeOf(*model.tokens), loc);
     builder.setInsertionPointToStart(&body);

@@ -102,6 +102,8 @@ private:
   bool callSetting(llvm::StringRef key, llvm::ArrayRef<llvm::StringRef> callees, llvm::StringRef &callee,
                    std::vector<ArgumentValue> &values);
   bool optimizerAndSchedule();
+  bool documentSettings();
+  bool checkSeparator();
 
   // ElaborateStatements.cpp
   void statements(const ast::Body &body);

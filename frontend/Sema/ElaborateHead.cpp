@@ -251,6 +251,39 @@ bool Elaborator::optimizerAndSchedule() {
   return true;
 }
 
+bool Elaborator::documentSettings() {
+  TrainSettings &s = model->train;
+  int64_t separator = -1;
+  if (!countSetting("separator", separator, Kind::CountOrZero))
+    return false;
+  if (separator >= 0)
+    s.separator = separator;
+  const ast::Expr *expr = settingValue("isolate");
+  if (!expr)
+    return true;
+  auto value = constant(*expr, "true or false");
+  ArgumentInfo info{"isolate", Kind::Bool, ArgumentInfo::Default::Required, {}, {}, ""};
+  auto fitted = value ? fit(*value, info, expr->range, diagnostics) : std::nullopt;
+  if (!fitted)
+    return false;
+  s.isolate = fitted->boolean;
+  if (s.isolate && !s.separator) {
+    (void)diagnostics.error(expr->range, "`isolate` needs `separator`: the token that every document begins with");
+    return false;
+  }
+  return true;
+}
+
+bool Elaborator::checkSeparator() {
+  if (!model->train.separator || *model->train.separator < model->vocab)
+    return true;
+  const ast::Expr *expr = settingValue("separator");
+  (void)diagnostics.error(expr ? expr->range : program.model->name.range,
+                          "the separator is a token below the vocabulary of " + Twine(model->vocab) + ", not " +
+                              Twine(*model->train.separator));
+  return false;
+}
+
 bool Elaborator::trainSettings() {
   TrainSettings &s = model->train;
   bool ok = countSetting("batch", s.batch, Kind::Count);
@@ -261,6 +294,7 @@ bool Elaborator::trainSettings() {
   ok &= countSetting("checkpoint_every", s.checkpointEvery, Kind::CountOrZero);
   ok &= countSetting("seed", s.seed, Kind::CountOrZero);
   ok &= optimizerAndSchedule();
+  ok &= documentSettings();
   if (const ast::Expr *expr = settingValue("holdout")) {
     auto value = constant(*expr, "a share");
     ArgumentInfo info{"holdout", Kind::Fraction, ArgumentInfo::Default::Required, {}, {}, ""};
@@ -311,7 +345,7 @@ std::unique_ptr<ResolvedModel> Elaborator::run() {
                                                   ", this stream has " + Twine(model->logits->width) + " features");
     return nullptr;
   }
-  if (!checkReached(*model, diagnostics))
+  if (!checkSeparator() || !checkReached(*model, diagnostics))
     return nullptr;
   return std::move(model);
 }

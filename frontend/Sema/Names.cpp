@@ -16,8 +16,9 @@ using namespace llvm;
 namespace moire::sema {
 
 ArrayRef<StringRef> trainKeys() {
-  static constexpr StringRef keys[] = {"batch",    "context", "steps",      "accumulate",       "optimizer",
-                                       "schedule", "holdout", "eval_every", "checkpoint_every", "seed"};
+  static constexpr StringRef keys[] = {"batch",     "context", "steps",      "accumulate",       "optimizer",
+                                       "schedule",  "holdout", "eval_every", "checkpoint_every", "seed",
+                                       "separator", "isolate"};
   return keys;
 }
 

@@ -29,7 +29,10 @@ std::string trainJson(const TrainSettings &s) {
   if (s.cosine)
     os << ",\"final\":" << real(s.final);
   os << "},\"holdout\":" << real(s.holdout) << ",\"eval_every\":" << s.evalEvery
-     << ",\"checkpoint_every\":" << s.checkpointEvery << ",\"seed\":" << s.seed << "}";
+     << ",\"checkpoint_every\":" << s.checkpointEvery << ",\"seed\":" << s.seed;
+  if (s.separator)
+    os << ",\"separator\":" << *s.separator;
+  os << "}";
   return text;
 }
 
@@ -49,7 +52,12 @@ std::string trainText(const TrainSettings &s) {
     os << ", final = " << real(s.final);
   os << ")\n";
   os << "  holdout = " << real(s.holdout) << "\n  eval_every = " << s.evalEvery
-     << "\n  checkpoint_every = " << s.checkpointEvery << "\n  seed = " << s.seed << "\n}\n";
+     << "\n  checkpoint_every = " << s.checkpointEvery << "\n  seed = " << s.seed << "\n";
+  if (s.separator)
+    os << "  separator = " << *s.separator << "\n";
+  if (s.isolate)
+    os << "  isolate = true\n";
+  os << "}\n";
   return text;
 }
 

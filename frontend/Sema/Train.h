@@ -10,6 +10,7 @@
 
 #include "llvm/ADT/StringRef.h"
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace moire::sema {
@@ -30,6 +31,8 @@ struct TrainSettings {
   int64_t evalEvery = 0; ///< steps; 0: at the end only
   int64_t checkpointEvery = 0;
   int64_t seed = 0;
+  std::optional<int64_t> separator; ///< the token that a document begins with
+  bool isolate = false;             ///< documents of a sequence do not see each other
 };
 
 /// The JSON text that the runtime reads (docs/runtime.md), on one line.

@@ -48,9 +48,9 @@ static void attendCached(const AttentionFunctions<X, S> &functions, const Attent
 /// The form that the scalars of the C functions describe.
 template <typename S>
 static AttentionForm<S> formOf(int64_t heads, int64_t kvHeads, int64_t dim, int64_t valueDim, int32_t causal,
-                               int64_t window, int32_t alibi, S scale, S softcap, const S *sinks) {
+                               int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const int32_t *ages) {
   int64_t before = window > 0 ? window - 1 : unbounded;
-  return {heads, kvHeads, dim, valueDim, before, causal ? 0 : before, alibi != 0, scale, softcap, sinks};
+  return {heads, kvHeads, dim, valueDim, before, causal ? 0 : before, alibi != 0, scale, softcap, sinks, ages};
 }
 
 } // namespace moire::cpu
@@ -61,19 +61,20 @@ extern "C" {
 #define MOIRE_DEFINE_ATTENTION(SUFFIX, FIELD, X, S)                                                                    \
   void moire_attention_##SUFFIX(int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim,             \
                                 int64_t value_dim, int32_t causal, int64_t window, int32_t alibi, S scale, S softcap,  \
-                                const S *sinks, const X *q, int64_t q_stride, const X *k, int64_t k_stride,            \
-                                const X *v, int64_t v_stride, X *out, int64_t out_stride, S *lse) {                    \
+                                const S *sinks, const int32_t *ages, const X *q, int64_t q_stride, const X *k,         \
+                                int64_t k_stride, const X *v, int64_t v_stride, X *out, int64_t out_stride, S *lse) {  \
     moire::cpu::functions##FIELD().forward(                                                                            \
-        {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks), batch, time, 0, q,  \
-         q_stride, k, k_stride, v, v_stride, out, out_stride, lse});                                                   \
+        {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks, ages), batch, time,  \
+         0, q, q_stride, k, k_stride, v, v_stride, out, out_stride, lse});                                             \
   }                                                                                                                    \
   void moire_attention_backward_##SUFFIX(                                                                              \
       int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim, int64_t value_dim, int32_t causal,    \
-      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const X *q, int64_t q_stride, const X *k,     \
-      int64_t k_stride, const X *v, int64_t v_stride, const X *out, int64_t out_stride, const S *lse, const X *dout,   \
-      int64_t dout_stride, X *dq, int64_t dq_stride, X *dk, int64_t dk_stride, X *dv, int64_t dv_stride, S *dsinks) {  \
+      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const int32_t *ages, const X *q,              \
+      int64_t q_stride, const X *k, int64_t k_stride, const X *v, int64_t v_stride, const X *out, int64_t out_stride,  \
+      const S *lse, const X *dout, int64_t dout_stride, X *dq, int64_t dq_stride, X *dk, int64_t dk_stride, X *dv,     \
+      int64_t dv_stride, S *dsinks) {                                                                                  \
     moire::cpu::functions##FIELD().backward(                                                                           \
-        {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks),                     \
+        {formOf<S>(heads, kv_heads, dim, value_dim, causal, window, alibi, scale, softcap, sinks, ages),               \
          batch,                                                                                                        \
          time,                                                                                                         \
          q,                                                                                                            \
@@ -97,13 +98,13 @@ extern "C" {
   }                                                                                                                    \
   void moire_attention_cached_##SUFFIX(int64_t count, int64_t position, int64_t capacity, int64_t heads,               \
                                        int64_t kv_heads, int64_t dim, int64_t value_dim, int64_t window,               \
-                                       int32_t alibi, S scale, S softcap, const S *sinks, const X *q,                  \
-                                       int64_t q_stride, const X *k, int64_t k_stride, const X *v, int64_t v_stride,   \
-                                       X *k_cache, X *v_cache, X *out, int64_t out_stride) {                           \
+                                       int32_t alibi, S scale, S softcap, const S *sinks, const int32_t *ages,         \
+                                       const X *q, int64_t q_stride, const X *k, int64_t k_stride, const X *v,         \
+                                       int64_t v_stride, X *k_cache, X *v_cache, X *out, int64_t out_stride) {         \
     moire::cpu::attendCached<X, S>(                                                                                    \
         moire::cpu::functions##FIELD(),                                                                                \
-        {formOf<S>(heads, kv_heads, dim, value_dim, 1, window, alibi, scale, softcap, sinks), 1, count, position, q,   \
-         q_stride, k_cache, kv_heads * dim, v_cache, kv_heads * value_dim, out, out_stride, nullptr},                  \
+        {formOf<S>(heads, kv_heads, dim, value_dim, 1, window, alibi, scale, softcap, sinks, ages), 1, count,          \
+         position, q, q_stride, k_cache, kv_heads * dim, v_cache, kv_heads * value_dim, out, out_stride, nullptr},     \
         k, k_stride, v, v_stride, k_cache, v_cache);                                                                   \
   }
 MOIRE_DEFINE_ATTENTION(f32, F32, float, float)

@@ -7,8 +7,8 @@
 // B):
 //   P = exp(scale Q K^T - lse);  dS = scale P (dO V^T - delta), delta = <out, dO>;
 //   dV += P^T dO;  dK += dS^T Q;  dQ += dS K;   d sink = -sum over rows of exp(sink - lse) delta.
-// A soft cap puts its derivative into dS. Pairs of tiles that do not see each other are left out.
-// One pass over all pairs of blocks computes the five products, one task for each key/value head. Where that
+// A soft cap puts its derivative into dS. Pairs of tiles that do not see each other, as those of two documents, are
+// left out. One pass over all pairs of blocks computes the five products, one task for each key/value head. Where that
 // is too few tasks, or dQ of a head too large to be held, one pass computes dK and dV with a task
 // for each block of keys, a second one dQ with a task for each block of rows: seven products. The shapes alone decide.
 //===----------------------------------------------------------------------===//
@@ -54,6 +54,9 @@ template <typename Format> class AttentionGradientTask {
   S *scores, *dscores, *damping;         ///< [tileRows][keySide]; damping: derivative of the soft cap, or null
   Unit *weights, *dAcross, *dAlong;      ///< P across, dS across and along (AttentionFormat.h)
   S *dk, *dv;                            ///< [keySide][columns], [keySide][valueColumns]; dk also the sums of dq
+  int32_t *keyRests, *rowRestBuffer;     ///< [keySide], [rowSide]
+  /// Tokens of their document before and after the keys and the rows: null where nothing follows from documents.
+  const int32_t *keyAges, *keysLeft, *rowAges, *rowsLeft;
 
 public:
   explicit AttentionGradientTask(const AttentionGradientArguments<X, S> &s)
@@ -78,6 +81,8 @@ public:
     dAlong = pair == 1 ? dAcross : frame.take<Unit>(size_t(rowSide * keySideUnits));
     dk = frame.take<S>(size_t(keySide * columns));
     dv = frame.take<S>(size_t(keySide * valueColumns));
+    keyRests = frame.take<int32_t>(size_t(keySide));
+    rowRestBuffer = frame.take<int32_t>(size_t(rowSide));
   }
 
   /// All gradients of one key/value head.
@@ -99,7 +104,13 @@ public:
     loadKeys(count, s.k + row * s.kStride + kv * s.dim, s.v + row * s.vStride + kv * s.valueDim, dq != nullptr);
     std::memset(dk, 0, size_t(keySide * columns) * sizeof(S));
     std::memset(dv, 0, size_t(keySide * valueColumns) * sizeof(S));
-    int64_t begin = larger(key - s.after, 0) / rowSide * rowSide, end = smaller(key + count + s.before, s.time);
+    keyAges = shifted(s.ages, row);
+    keysLeft = keyAges ? keyRests : nullptr;
+    if (keysLeft)
+      countRests(s.ages + i * s.time, key, count, s.time, keyRests);
+    // As queries see keys, so keys are seen, with both sides exchanged.
+    int64_t begin = larger(key - within(s.after, keyAges), 0) / rowSide * rowSide;
+    int64_t end = smaller(key + count + within(s.before, shifted(keysLeft, count - 1)), s.time);
     for (int64_t head = 0; head < group; ++head)
       for (int64_t first = begin; first < end; first += rowSide) {
         int64_t rows = smaller(rowSide, s.time - first);
@@ -118,8 +129,8 @@ public:
     int64_t rows = smaller(rowSide, s.time - first), kv = head / group;
     loadRows(i, head, first, rows, false);
     std::memset(dk, 0, size_t(rowSide * columns) * sizeof(S));
-    int64_t end = endSeen<S>(s, first + rows - 1, s.time);
-    for (int64_t key = firstSeen<S>(s, first) / keySide * keySide; key < end; key += keySide) {
+    int64_t end = endSeen<S>(s, first + rows - 1, s.time, shifted(rowsLeft, rows - 1));
+    for (int64_t key = firstSeen<S>(s, first, rowAges) / keySide * keySide; key < end; key += keySide) {
       int64_t count = smaller(keySide, s.time - key), row = i * s.time + key;
       loadKeys(count, s.k + row * s.kStride + kv * s.dim, s.v + row * s.vStride + kv * s.valueDim, true);
       weigh(head, rows, first - key, count);
@@ -162,6 +173,10 @@ private:
     const X *from = s.q + at * s.qStride + head * s.dim, *dfrom = s.dout + at * s.doutStride + head * s.valueDim;
     const X *out = s.out + at * s.outStride + head * s.valueDim;
     const S *saved = s.lse + (i * s.heads + head) * s.time + first;
+    rowAges = shifted(s.ages, at);
+    rowsLeft = rowAges && s.after > 0 ? rowRestBuffer : nullptr;
+    if (rowsLeft)
+      countRests(s.ages + i * s.time, first, rows, s.time, rowRestBuffer);
     int64_t padded = roundUp(rows, tileRows);
     for (int64_t row = 0; row < padded; ++row) {
       bool real = row < rows;
@@ -200,8 +215,9 @@ private:
     int64_t begin, end;
   };
   Seen seenBy(int64_t row, int64_t rows, int64_t ahead, int64_t count) const {
-    return {firstSeen<S>(s, ahead + row) / step * step,
-            endSeen<S>(s, ahead + smaller(row + tileRows, rows) - 1, count)};
+    int64_t last = smaller(row + tileRows, rows) - 1;
+    return {firstSeen<S>(s, ahead + row, shifted(rowAges, row)) / step * step,
+            endSeen<S>(s, ahead + last, count, shifted(rowsLeft, last))};
   }
 
   /// P and dS of the pair of blocks, where they see each other.
@@ -220,10 +236,14 @@ private:
         S *line = scores + r * keySide;
         if (ruled)
           applyRule<S>(rule, line, begin, end, ahead + row + r, damping ? damping + r * keySide : nullptr);
-        int64_t from = ahead + row + r - s.before, own = endSeen<S>(s, ahead + row + r, count);
+        int64_t from = begin, own = begin;
+        if (row + r < rows) {
+          from = ahead + row + r - within(s.before, shifted(rowAges, row + r));
+          own = larger(endSeen<S>(s, ahead + row + r, count, shifted(rowsLeft, row + r)), begin);
+        }
         for (int64_t key = begin; key < from && key < end; ++key)
           line[key] = -__builtin_huge_val();
-        for (int64_t key = row + r < rows && own > begin ? own : begin; key < end; ++key)
+        for (int64_t key = own; key < end; ++key)
           line[key] = -__builtin_huge_val();
       }
       for (int64_t r = 0; r < tileRows; r += 2)
@@ -261,8 +281,9 @@ private:
   void addKeyGradients(int64_t rows, int64_t ahead, int64_t count) {
     for (int64_t key = 0; key < count; key += tileRows) {
       // From the first to the last tile that sees one of the keys.
-      int64_t start = larger(key - ahead - s.after, 0) / tileRows * tileRows;
-      int64_t end = roundUp(smaller(smaller(key + tileRows, count) - ahead + s.before, rows), tileRows);
+      int64_t last = smaller(key + tileRows, count) - 1;
+      int64_t start = larger(key - ahead - within(s.after, shifted(keyAges, key)), 0) / tileRows * tileRows;
+      int64_t end = roundUp(smaller(last + 1 - ahead + within(s.before, shifted(keysLeft, last)), rows), tileRows);
       if (start >= end)
         continue;
       int64_t from = start / pair, depth = (end - start) / pair;

@@ -101,7 +101,7 @@ template <typename X, typename S> void attentionDecode(const AttentionArguments<
   parallelFor(rows, work < decodeSerial ? rows : 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       int64_t t = row / s.heads, head = row % s.heads, kv = head / (s.heads / s.kvHeads);
-      int64_t from = firstSeen<S>(s, s.position + t);
+      int64_t from = firstSeen<S>(s, s.position + t, shifted(s.ages, t));
       decodeRow<X, S>(s, head, s.position + t + 1 - from, s.q + t * s.qStride + head * s.dim,
                       s.k + from * s.kStride + kv * s.dim, s.kStride, s.v + from * s.vStride + kv * s.valueDim,
                       s.vStride, s.out + t * s.outStride + head * s.valueDim);

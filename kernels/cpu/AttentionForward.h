@@ -6,7 +6,8 @@
 // A task is a block of query rows of the heads that share one key/value head. It
 // passes over blocks of keys: packs them once, and for each tile of rows computes
 // scores, exponentials under the running maximum, and the weighted sum of values (the online
-// softmax of arXiv 1805.02867). Keys that a tile cannot see, after it or before its window, are not computed.
+// softmax of arXiv 1805.02867). Keys that a tile cannot see, after it, before its window or in other documents, are not
+// computed.
 //===----------------------------------------------------------------------===//
 #ifndef MOIRE_KERNELS_CPU_ATTENTIONFORWARD_H
 #define MOIRE_KERNELS_CPU_ATTENTIONFORWARD_H
@@ -45,13 +46,15 @@ template <typename Format> class AttentionTask {
   int64_t rowUnits, columns; ///< units of a row of q and k, values of a row of v, padded
   bool ruled;                ///< whether scores are more than scaled products
   ScratchFrame frame;
-  Unit *q;             ///< [group][block][rowUnits]
-  S *sums;             ///< [group][block][columns]: the weighted sums of values so far
-  S *largest, *powers; ///< [group][block]: the largest score so far, and the sum of the exponentials under it
-  Unit *keyRows;       ///< [forwardKeys][rowUnits]
-  Unit *keys, *values; ///< panels of the transposed keys and of the values
-  S *scores;           ///< [tileRows][forwardKeys]
-  Unit *weights;       ///< [tileRows][forwardKeys / pair]
+  Unit *q;                     ///< [group][block][rowUnits]
+  S *sums;                     ///< [group][block][columns]: the weighted sums of values so far
+  S *largest, *powers;         ///< [group][block]: the largest score so far, and the sum of the exponentials under it
+  Unit *keyRows;               ///< [forwardKeys][rowUnits]
+  Unit *keys, *values;         ///< panels of the transposed keys and of the values
+  S *scores;                   ///< [tileRows][forwardKeys]
+  Unit *weights;               ///< [tileRows][forwardKeys / pair]
+  int32_t *restBuffer;         ///< [block]
+  const int32_t *ages, *rests; ///< of the rows: null where nothing follows from documents
 
 public:
   AttentionTask(const AttentionArguments<X, S> &s, int64_t block)
@@ -67,22 +70,24 @@ public:
     values = frame.take<Unit>(size_t(forwardKeys / pair * padded));
     scores = frame.take<S>(size_t(tileRows * forwardKeys));
     weights = frame.take<Unit>(size_t(tileRows * forwardKeys / pair));
+    restBuffer = frame.take<int32_t>(size_t(block));
   }
 
   /// Rows [first, first + rows) of sequence i and of the heads of key/value head kv.
   void run(int64_t i, int64_t kv, int64_t first, int64_t rows) {
     int64_t length = s.position + s.queries;
+    readDocuments(i, first, rows);
     const X *k = s.k + i * length * s.kStride + kv * s.dim, *v = s.v + i * length * s.vStride + kv * s.valueDim;
     for (int64_t head = 0; head < group; ++head)
       start(head, kv * group + head, s.q + (i * s.queries + first) * s.qStride + (kv * group + head) * s.dim, rows);
     // Blocks of keys begin at multiples of their size, so that a row adds up the same sums whatever task it is in.
-    int64_t top = s.position + first, end = endSeen<S>(s, top + rows - 1, length);
-    for (int64_t key = firstSeen<S>(s, top) / forwardKeys * forwardKeys; key < end; key += forwardKeys) {
+    int64_t top = s.position + first, end = endSeen<S>(s, top + rows - 1, length, shifted(rests, rows - 1));
+    for (int64_t key = firstSeen<S>(s, top, ages) / forwardKeys * forwardKeys; key < end; key += forwardKeys) {
       int64_t count = smaller(forwardKeys, end - key);
       loadKeys(count, k + key * s.kStride, v + key * s.vStride);
       for (int64_t head = 0; head < group; ++head)
         for (int64_t row = 0; row < rows; row += tileRows)
-          attendTile(head * block + row, kv * group + head, smaller(tileRows, rows - row), top + row - key, count);
+          attendTile(head * block + row, kv * group + head, row, smaller(tileRows, rows - row), top + row - key, count);
     }
     for (int64_t head = 0; head < group; ++head)
       finish(head, s.out + (i * s.queries + first) * s.outStride + (kv * group + head) * s.valueDim,
@@ -90,6 +95,14 @@ public:
   }
 
 private:
+  /// Only where later keys are seen does it matter where documents end; then queries begin with position 0.
+  void readDocuments(int64_t i, int64_t first, int64_t rows) {
+    ages = shifted(s.ages, i * s.queries + first);
+    rests = ages && s.after > 0 ? restBuffer : nullptr;
+    if (rests)
+      countRests(s.ages + i * s.queries, first, rows, s.queries, restBuffer);
+  }
+
   /// A sink is a key without a value: its score is there before all others.
   void start(int64_t head, int64_t queryHead, const X *from, int64_t rows) {
     for (int64_t row = 0; row < block; ++row) {
@@ -109,14 +122,16 @@ private:
     Format::loadPanels(count, s.valueDim, v, s.vStride, width, values, forwardKeys / pair);
   }
 
-  /// The `used` rows from `at` on against the `count` packed keys, of which the first is `ahead` positions before the
-  /// first row (perhaps after it).
-  void attendTile(int64_t at, int64_t head, int64_t used, int64_t ahead, int64_t count) {
-    int64_t from = firstSeen<S>(s, ahead) / width * width, seen = endSeen<S>(s, ahead + used - 1, count);
+  /// The `used` rows from number `first` of the task on, kept from `place` on, against the `count` packed keys, of
+  /// which the first is `ahead` positions before the first row (perhaps after it).
+  void attendTile(int64_t place, int64_t head, int64_t first, int64_t used, int64_t ahead, int64_t count) {
+    const int32_t *age = shifted(ages, first), *rest = shifted(rests, first);
+    int64_t from = firstSeen<S>(s, ahead, age) / width * width;
+    int64_t seen = endSeen<S>(s, ahead + used - 1, count, shifted(rest, used - 1));
     if (seen <= from)
       return;
     int64_t span = roundUp(seen, lanes) - from, units = (s.dim + pair - 1) / pair;
-    multiplyRows<Format, false>(units, q + at * rowUnits, rowUnits, 1, keys + from * units, units, span, scores,
+    multiplyRows<Format, false>(units, q + place * rowUnits, rowUnits, 1, keys + from * units, units, span, scores,
                                 forwardKeys, s.scale * expScale<S>);
     if (ruled) {
       ScoreRule<S> rule = ruleOf<S>(s, head);
@@ -124,13 +139,16 @@ private:
         applyRule<S>(rule, scores + r * forwardKeys, 0, span, ahead + r - from, nullptr);
     }
     for (int64_t r = 0; r < tileRows; ++r) {
-      int64_t own = r < used ? endSeen<S>(s, ahead + r, count) - from : 0;
-      weigh(at + r, scores + r * forwardKeys, larger(ahead + r - s.before - from, 0), larger(own, 0), span,
-            weights + r * (forwardKeys / pair));
+      int64_t begin = 0, own = 0;
+      if (r < used) {
+        begin = larger(ahead + r - within(s.before, shifted(age, r)) - from, 0);
+        own = larger(endSeen<S>(s, ahead + r, count, shifted(rest, r)) - from, 0);
+      }
+      weigh(place + r, scores + r * forwardKeys, begin, own, span, weights + r * (forwardKeys / pair));
     }
     multiplyRows<Format, true>((seen - from + pair - 1) / pair, weights, forwardKeys / pair, 1,
-                               values + from / pair * width, forwardKeys / pair, columns, sums + at * columns, columns,
-                               S(1));
+                               values + from / pair * width, forwardKeys / pair, columns, sums + place * columns,
+                               columns, S(1));
   }
 
   /// Turns the scores [begin, own) of a row into exponentials and the rest, up to `span`, into zeros.

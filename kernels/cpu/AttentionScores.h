@@ -18,12 +18,32 @@ inline namespace MOIRE_ISA_NAMESPACE {
 
 MOIRE_INLINE int64_t larger(int64_t x, int64_t y) { return x < y ? y : x; }
 
-/// The first key that the position sees, and the one after the last of `keys`.
-template <typename S> MOIRE_INLINE int64_t firstSeen(const AttentionForm<S> &s, int64_t position) {
-  return larger(position - s.before, 0);
+/// `array + index`, null for null.
+MOIRE_INLINE const int32_t *shifted(const int32_t *array, int64_t index) { return array ? array + index : nullptr; }
+/// A limit, and that of a document if there is one.
+MOIRE_INLINE int64_t within(int64_t limit, const int32_t *own) { return own ? smaller(limit, *own) : limit; }
+
+/// The first key that the position sees, and the one after the last of `keys`. `age` and `rest`, where not null, are
+/// the tokens of its document before and after it.
+template <typename S> MOIRE_INLINE int64_t firstSeen(const AttentionForm<S> &s, int64_t position, const int32_t *age) {
+  return larger(position - within(s.before, age), 0);
 }
-template <typename S> MOIRE_INLINE int64_t endSeen(const AttentionForm<S> &s, int64_t position, int64_t keys) {
-  return smaller(position + s.after + 1, keys);
+template <typename S>
+MOIRE_INLINE int64_t endSeen(const AttentionForm<S> &s, int64_t position, int64_t keys, const int32_t *rest) {
+  return smaller(position + within(s.after, rest) + 1, keys);
+}
+
+/// rests[i] = the tokens after token first + i, i < count, that belong to its document; `ages` are those of the whole
+/// sequence of `time` tokens.
+inline void countRests(const int32_t *ages, int64_t first, int64_t count, int64_t time, int32_t *rests) {
+  int64_t end = first + count; // the first token of the next document
+  while (end < time && ages[end] != 0)
+    ++end;
+  for (int64_t t = first + count; t-- > first;) {
+    rests[t - first] = int32_t(end - 1 - t);
+    if (ages[t] == 0)
+      end = t;
+  }
 }
 
 /// tanh within 2 units in the last place: an odd polynomial, fitted for the least relative error, near 0, and

@@ -13,13 +13,15 @@
 
 namespace moire::cpu {
 
-/// What one attention is, forward and backward. Position t sees the keys from t - before to t + after.
+/// What one attention is, forward and backward. Position t sees the keys from t - before to t + after, of its document.
 template <typename S> struct AttentionForm {
   int64_t heads, kvHeads, dim, valueDim;
   int64_t before, after; ///< `unbounded` for no limit
   bool alibi;
   S scale, softcap; ///< softcap 0: none
   const S *sinks;   ///< [heads], or null
+  /// [batch][queries]: tokens of the same document before each query; or null, where every sequence is one document.
+  const int32_t *ages;
 };
 
 /// Further than any sequence reaches, and far from overflowing.

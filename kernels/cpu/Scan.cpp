@@ -19,18 +19,18 @@ extern "C" {
 #define MOIRE_DEFINE_SCAN(SUFFIX, FIELD, X, S)                                                                         \
   void moire_scan_##SUFFIX(int64_t batch, int64_t time, int64_t channels, int64_t state, const X *u, int64_t u_stride, \
                            const S *dt, const S *a, const X *b, int64_t b_stride, const X *c, int64_t c_stride,        \
-                           const S *d, const S *initial, X *y, S *final_state, S *states) {                            \
+                           const S *d, const int32_t *ages, const S *initial, X *y, S *final_state, S *states) {       \
     moire::cpu::table().forward##FIELD({batch, time, channels, state, u, u_stride, dt, a, b, b_stride, c, c_stride, d, \
-                                        initial, y, final_state, states});                                             \
+                                        ages, initial, y, final_state, states});                                       \
   }                                                                                                                    \
   void moire_scan_backward_##SUFFIX(int64_t batch, int64_t time, int64_t channels, int64_t state, const X *u,          \
                                     int64_t u_stride, const S *dt, const S *a, const X *b, int64_t b_stride,           \
-                                    const X *c, int64_t c_stride, const S *d, const S *states, const X *dy, X *du,     \
-                                    int64_t du_stride, S *ddt, S *da, X *db, int64_t db_stride, X *dc,                 \
-                                    int64_t dc_stride, S *dd, S *workspace) {                                          \
-    moire::cpu::table().backward##FIELD({batch,     time, channels, state, u,  u_stride,  dt,  a,  b,  b_stride,  c,   \
-                                         c_stride,  d,    states,   dy,    du, du_stride, ddt, da, db, db_stride, dc,  \
-                                         dc_stride, dd,   workspace});                                                 \
+                                    const X *c, int64_t c_stride, const S *d, const int32_t *ages, const S *states,    \
+                                    const X *dy, X *du, int64_t du_stride, S *ddt, S *da, X *db, int64_t db_stride,    \
+                                    X *dc, int64_t dc_stride, S *dd, S *workspace) {                                   \
+    moire::cpu::table().backward##FIELD(                                                                               \
+        {batch,  time, channels, state,     u,   u_stride, dt, a,         b,  b_stride,  c,  c_stride, d, ages,        \
+         states, dy,   du,       du_stride, ddt, da,       db, db_stride, dc, dc_stride, dd, workspace});              \
   }
 MOIRE_DEFINE_SCAN(f32, F32, float, float)
 MOIRE_DEFINE_SCAN(f64, F64, double, double)

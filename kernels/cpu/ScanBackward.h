@@ -105,9 +105,11 @@ template <typename X, typename S> class ScanGradientTask {
     return next;
   }
 
-  /// e and h of states [from, from + block) of a panel.
+  /// e and h of states [from, from + block) of a panel. With `ages`, those of the chunk, e is 0 at the first token of
+  /// a document, and so is all that passes between documents.
+  template <bool documents>
   MOIRE_INLINE void replay(int64_t p, int64_t from, int64_t tokens, const ScanGradientScratch<S> &m, int64_t padded,
-                           PrefetchWalk &next) {
+                           const int32_t *ages, PrefetchWalk &next) {
     const S *decay = m.decay + (p * padded + from) * lanes, *dt = m.dt + p * panelRows * lanes;
     const S *gain = m.gain + p * panelRows * lanes, *b = m.b + from;
     Vec<S> rate[block], h[block];
@@ -125,6 +127,10 @@ template <typename X, typename S> class ScanGradientTask {
       for (int n = 0; n < block; ++n)
         factor[n] = step * rate[n];
       expScaled<block>(factor);
+      if constexpr (documents)
+        if (ages[t] == 0)
+          for (int n = 0; n < block; ++n)
+            factor[n] = V::zero();
       MOIRE_UNROLL
       for (int n = 0; n < block; ++n) {
         h[n] = V::fma(factor[n], h[n], input * V::broadcast(b[n]));
@@ -178,7 +184,10 @@ template <typename X, typename S> class ScanGradientTask {
   void runBlock(int64_t from, int64_t t, int64_t tokens, PrefetchWalk &next) {
     const ScanGradientScratch<S> local = m; // a copy that no store can alias
     for (int64_t p = 0; p < panels; ++p) {
-      replay(p, from, tokens, local, padded, next);
+      if (s.ages)
+        replay<true>(p, from, tokens, local, padded, s.ages + i * s.time + t, next);
+      else
+        replay<false>(p, from, tokens, local, padded, nullptr, next);
       if (p == 0)
         from == 0 ? sweep<true, true>(p, from, tokens, local, padded)
                   : sweep<true, false>(p, from, tokens, local, padded);

@@ -119,6 +119,22 @@ template <typename X, typename S> class ScanTask {
     return next;
   }
 
+  /// One panel over the tokens of a chunk: a document at a time, each but the first one from a state of zero.
+  void runTokens(int64_t row, int64_t tokens, int64_t at, int64_t panel, PrefetchWalk &next) {
+    for (int64_t from = 0, to = tokens; from < tokens; from = to, to = tokens) {
+      if (s.ages) {
+        if (s.ages[row + from] == 0)
+          std::memset(h + panel, 0, size_t(padded * lanes) * sizeof(S));
+        for (to = from + 1; to < tokens && s.ages[row + to] != 0;)
+          ++to;
+      }
+      int64_t first = at + from * lanes;
+      ScanPanelRun<S>{to - from,         padded,    dt + first, gain + first, decay + panel, b + from * padded,
+                      c + from * padded, h + panel, y + first,  &next}
+          .runAll();
+    }
+  }
+
   void runChunk(int64_t number) {
     int64_t t = number * chunk, tokens = smaller(chunk, s.time - t), row = i * s.time + t;
     loadChunk(row, tokens);
@@ -128,7 +144,7 @@ template <typename X, typename S> class ScanTask {
         storePanel(s.state, used(p), h + p * padded * lanes,
                    s.states + ((i * chunks + number) * s.channels + channel(p)) * s.state);
       int64_t at = p * panelRows * lanes, panel = p * padded * lanes;
-      ScanPanelRun<S>{tokens, padded, dt + at, gain + at, decay + panel, b, c, h + panel, y + at, &next}.runAll();
+      runTokens(row, tokens, at, panel, next);
     }
     for (int64_t k = 0; k < tokens; ++k, ++row)
       for (int64_t p = 0; p < panels; ++p)

@@ -23,7 +23,9 @@ template <typename X, typename S> struct ScanArguments {
   int64_t bStride;
   const X *c;
   int64_t cStride;
-  const S *d, *initial;
+  const S *d;
+  const int32_t *ages;
+  const S *initial;
   X *y;
   S *finalState, *states;
 };
@@ -38,7 +40,9 @@ template <typename X, typename S> struct ScanGradientArguments {
   int64_t bStride;
   const X *c;
   int64_t cStride;
-  const S *d, *states;
+  const S *d;
+  const int32_t *ages;
+  const S *states;
   const X *dy;
   X *du;
   int64_t duStride;

@@ -20,9 +20,9 @@ extern "C" {
   void moire_ssd_scan_##SUFFIX(int64_t batch, int64_t time, int64_t heads, int64_t head_dim, int64_t groups,           \
                                int64_t state, int64_t chunk, const X *x, int64_t x_stride, const S *dt, const S *a,    \
                                const X *b, int64_t b_stride, const X *c, int64_t c_stride, const S *d,                 \
-                               const S *initial, X *y, S *final_state, S *states) {                                    \
+                               const int32_t *ages, const S *initial, X *y, S *final_state, S *states) {               \
     moire::cpu::table().forward##FIELD(                                                                                \
-        {{batch, time, heads, head_dim, groups, state, chunk, x, x_stride, dt, a, b, b_stride, c, c_stride, d},        \
+        {{batch, time, heads, head_dim, groups, state, chunk, x, x_stride, dt, a, b, b_stride, c, c_stride, d, ages},  \
          initial,                                                                                                      \
          y,                                                                                                            \
          final_state,                                                                                                  \
@@ -31,10 +31,10 @@ extern "C" {
   void moire_ssd_scan_backward_##SUFFIX(                                                                               \
       int64_t batch, int64_t time, int64_t heads, int64_t head_dim, int64_t groups, int64_t state, int64_t chunk,      \
       const X *x, int64_t x_stride, const S *dt, const S *a, const X *b, int64_t b_stride, const X *c,                 \
-      int64_t c_stride, const S *d, const S *states, const X *dy, X *dx, int64_t dx_stride, S *ddt, S *da, X *db,      \
-      int64_t db_stride, X *dc, int64_t dc_stride, S *dd, S *workspace) {                                              \
+      int64_t c_stride, const S *d, const int32_t *ages, const S *states, const X *dy, X *dx, int64_t dx_stride,       \
+      S *ddt, S *da, X *db, int64_t db_stride, X *dc, int64_t dc_stride, S *dd, S *workspace) {                        \
     moire::cpu::table().backward##FIELD(                                                                               \
-        {{batch, time, heads, head_dim, groups, state, chunk, x, x_stride, dt, a, b, b_stride, c, c_stride, d},        \
+        {{batch, time, heads, head_dim, groups, state, chunk, x, x_stride, dt, a, b, b_stride, c, c_stride, d, ages},  \
          states,                                                                                                       \
          dy,                                                                                                           \
          dx,                                                                                                           \

@@ -66,7 +66,7 @@ template <typename X, typename S> class SsdBackwardTask {
   }
 
   void loadHead(int64_t head, int64_t row, int64_t tokens) {
-    decays.load(tokens, rows, s.dt + row * s.heads + head, s.heads, s.a[head]);
+    decays.load(tokens, rows, s.dt + row * s.heads + head, s.heads, s.a[head], s.ages ? s.ages + row : nullptr);
     loadRows(tokens, rows, s.dim, columns, s.x + row * s.xStride + head * s.dim, s.xStride, x);
     loadRows(tokens, rows, s.dim, columns, s.dy + (row * s.heads + head) * s.dim, s.heads * s.dim, dy);
     loadPadded(rows, rows, columns, dy, columns, dyPanels);
@@ -209,6 +209,8 @@ template <typename X, typename S> class SsdBackwardTask {
       sum += double(toEnd[k]);
     for (int64_t k = tokens - 1; k >= 0; --k) {
       sum += double(toSum[k]) - double(toEnd[k]);
+      if (decays.isFirst(k)) // no exponent holds the first step of a document
+        sum = 0;
       s.ddt[(row + k) * s.heads + head] = S(sum * double(s.a[head]) + double(toDt[k]));
       toA += sum * double(decays.dt[k]);
     }
@@ -238,7 +240,8 @@ public:
   SsdBackwardTask(const SsdGradientArguments<X, S> &s, const SsdTask &task, S *slab, S *daRow, S *ddRow)
       : s(s), task(task), rows(roundUp(smaller(s.chunk, s.time), ssdPad)), states(roundUp(s.state, ssdPad)),
         columns(roundUp(s.dim, ssdPad)), stateElements(panelElements<S>(states, columns)),
-        acrossElements(panelElements<S>(states, rows)), slab(slab), daRow(daRow), ddRow(ddRow), decays(frame, rows) {
+        acrossElements(panelElements<S>(states, rows)), slab(slab), daRow(daRow), ddRow(ddRow),
+        decays(frame, rows, s.ages) {
     auto take = [&](std::initializer_list<S **> arrays, int64_t count) {
       for (S **array : arrays)
         *array = frame.take<S>(size_t(count));

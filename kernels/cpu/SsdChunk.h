@@ -128,6 +128,9 @@ template <typename S> struct ChunkDecays {
   S *fromStart;  ///< exp(s(t))
   S *toEnd;      ///< exp(s(end) - s(t))
   S whole;       ///< exp(s(end))
+  /// Of each token the first one of its document in the chunk; or null, where every sequence is one document. Between
+  /// documents all of the above is zero, and s(t) begins anew with each.
+  int64_t *begins = nullptr;
 
   static constexpr int64_t lanes = Simd<S>::lanes;
   /// Ones, then zeros: read from `lanes - n` on, n ones.
@@ -139,16 +142,27 @@ template <typename S> struct ChunkDecays {
     }
   };
 
-  ChunkDecays(ScratchFrame &frame, int64_t padded) {
+  ChunkDecays(ScratchFrame &frame, int64_t padded, bool documents) {
     for (S **array : {&high, &low, &dt, &fromStart, &toEnd})
       *array = frame.take<S>(size_t(padded));
+    if (documents)
+      begins = frame.take<int64_t>(size_t(padded));
   }
 
-  /// Reads dt of `tokens` tokens, `stride` apart.
-  void load(int64_t tokens, int64_t padded, const S *from, int64_t stride, S a) {
+  /// Whether token t of the chunk is the first one of a document, by its age.
+  bool isFirst(int64_t t) const { return begins && begins[t] == t && (t > 0 || fresh); }
+
+  /// Reads dt of `tokens` tokens, `stride` apart, and their ages, unless they are null.
+  void load(int64_t tokens, int64_t padded, const S *from, int64_t stride, S a, const int32_t *ages) {
+    fresh = ages && ages[0] == 0;
     double sum = 0, rate = double(a) * (std::is_same_v<S, float> ? 1.44269504088896340736 : 1.0);
     for (int64_t t = 0; t < padded; ++t) {
       dt[t] = t < tokens ? from[t * stride] : S(0);
+      if (begins) {
+        bool starts = t < tokens && ages[t] == 0;
+        begins[t] = t == 0 || starts ? t : begins[t - 1];
+        sum = starts ? 0 : sum;
+      }
       sum += double(dt[t]) * rate;
       high[t] = S(sum);
       low[t] = S(sum - double(high[t]));
@@ -159,6 +173,11 @@ template <typename S> struct ChunkDecays {
       Simd<S>::store(fromStart + t, expScaled(h));
       Simd<S>::store(toEnd + t, expScaled((endHigh - h) + (endLow - l)));
     }
+    if (begins) { // nothing comes from before the first beginning, and nothing goes past the last
+      for (int64_t t = padded; t-- > 0 && (begins[t] > 0 || fresh);)
+        fromStart[t] = 0;
+      std::memset(toEnd, 0, size_t(begins[padded - 1]) * sizeof(S));
+    }
     whole = fromStart[padded - 1];
   }
 
@@ -168,15 +187,32 @@ template <typename S> struct ChunkDecays {
     return Simd<S>::load(steps.values + (count < 0 ? lanes : count > lanes ? 0 : lanes - count));
   }
 
-  /// exp(s(t) - s(u)) for one t and the vector of u from `u` on, where u <= t, else 0.
+  /// exp(s(t) - s(u)) for one t and the vector of u from `u` on, where u <= t and of the same document, else 0.
   MOIRE_INLINE Vec<S> between(const ChunkDecays &decays, int64_t t, int64_t u) {
-    Vec<S> difference = (Simd<S>::broadcast(decays.high[t]) - Simd<S>::load(decays.high + u)) +
-                        (Simd<S>::broadcast(decays.low[t]) - Simd<S>::load(decays.low + u));
+    if (!decays.begins || decays.begins[t] <= u)
+      return upTo(decays, t, u);
+    int64_t others = decays.begins[t] - u;
+    if (others >= lanes)
+      return Simd<S>::zero();
+    // Sums of another document are no exponents: like those above the diagonal.
+    return (Simd<S>::broadcast(1) - firstOnes(others)) * firstOnes(t + 1 - u) *
+           expScaled(Simd<S>::min(difference(decays, t, u), Simd<S>::zero()));
+  }
+
+private:
+  bool fresh = false; ///< whether the chunk begins with a document
+
+  MOIRE_INLINE Vec<S> difference(const ChunkDecays &decays, int64_t t, int64_t u) {
+    return (Simd<S>::broadcast(decays.high[t]) - Simd<S>::load(decays.high + u)) +
+           (Simd<S>::broadcast(decays.low[t]) - Simd<S>::load(decays.low + u));
+  }
+  MOIRE_INLINE Vec<S> upTo(const ChunkDecays &decays, int64_t t, int64_t u) {
+    Vec<S> exponent = difference(decays, t, u);
     int64_t used = t + 1 - u;
     if (used >= lanes)
-      return expScaled(difference);
+      return expScaled(exponent);
     // Above the diagonal the exponent is positive and may be huge: bounded first, then cut off.
-    return firstOnes(used) * expScaled(Simd<S>::min(difference, Simd<S>::zero()));
+    return firstOnes(used) * expScaled(Simd<S>::min(exponent, Simd<S>::zero()));
   }
 };
 

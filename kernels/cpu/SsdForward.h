@@ -78,7 +78,7 @@ template <typename X, typename S> class SsdForwardTask {
     int64_t dense = s.state * s.dim;
     if (s.states)
       storeState(s.state, states, s.dim, state, s.states + ((task.row * s.chunks() + number) * s.heads + head) * dense);
-    decays.load(tokens, rows, s.dt + row * s.heads + head, s.heads, s.a[head]);
+    decays.load(tokens, rows, s.dt + row * s.heads + head, s.heads, s.a[head], s.ages ? s.ages + row : nullptr);
     loadPadded(tokens, rows, s.dim, s.x + row * s.xStride + head * s.dim, s.xStride, x);
     if (!zero)
       multiplyToRows<false, S>({c, states, 1}, rows, states, state, states, columns, y, columns);
@@ -99,7 +99,7 @@ template <typename X, typename S> class SsdForwardTask {
 public:
   SsdForwardTask(const SsdArguments<X, S> &s, const SsdTask &task)
       : s(s), task(task), rows(roundUp(smaller(s.chunk, s.time), ssdPad)), states(roundUp(s.state, ssdPad)),
-        columns(roundUp(s.dim, ssdPad)), stateElements(panelElements<S>(states, columns)), decays(frame, rows) {
+        columns(roundUp(s.dim, ssdPad)), stateElements(panelElements<S>(states, columns)), decays(frame, rows, s.ages) {
     for (S **array : {&b, &c})
       *array = frame.take<S>(size_t(rows * states));
     bAcross = frame.take<S>(size_t(panelElements<S>(states, rows)));
@@ -145,6 +145,8 @@ template <typename X, typename S> void ssdSteps(const SsdArguments<X, S> &s, int
   for (int64_t t = 0; t < s.time; ++t, from = to) {
     int64_t row = i * s.time + t;
     S step = s.dt[row * s.heads + head];
+    if (s.ages && s.ages[row] == 0)
+      from = nullptr;
     Vec<S> decay = expScaled(V::broadcast(step * s.a[head] * expScale<S>));
     const X *x = s.x + row * s.xStride + head * s.dim;
     const X *b = s.b + row * s.bStride + group * s.state, *c = s.c + row * s.cStride + group * s.state;

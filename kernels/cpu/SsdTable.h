@@ -24,6 +24,7 @@ template <typename X, typename S> struct SsdOperands {
   const X *c;
   int64_t cStride;
   const S *d;
+  const int32_t *ages;
 
   int64_t headsOfGroup() const { return heads / groups; }
   int64_t chunks() const { return (time + chunk - 1) / chunk; }

@@ -34,10 +34,17 @@ template <typename S> struct Form {
   bool alibi;
   S scale, softcap;
   const S *sinks;
+  const int32_t *ages; ///< of the queries, or null
 
   int64_t kvHead(int64_t head) const { return head / (heads / kvHeads); }
 
-  bool sees(int64_t t, int64_t u) const { return (u <= t || !causal) && (window == 0 || std::abs(t - u) < window); }
+  /// `age`, if not null, is that of position t, with those of the neighbours around it.
+  bool sees(int64_t t, int64_t u, const int32_t *age) const {
+    bool own = !age || (u <= t ? t - u <= *age : u - t <= age[u - t]);
+    return own && (u <= t || !causal) && (window == 0 || std::abs(t - u) < window);
+  }
+  /// That of query number `row`.
+  const int32_t *age(int64_t row) const { return ages ? ages + row : nullptr; }
 
   S slope(int64_t head) const {
     int64_t power = 1;
@@ -65,19 +72,19 @@ template <typename S> struct Form {
 
 /// The query at position t of one head against the keys and values of its sequence; returns the log-sum-exp.
 template <typename X, typename S>
-S attendRow(const Form<S> &form, int64_t head, int64_t t, int64_t keys, const X *q, const X *k, int64_t kStride,
-            const X *v, int64_t vStride, X *out) {
+S attendRow(const Form<S> &form, int64_t head, int64_t t, const int32_t *age, int64_t keys, const X *q, const X *k,
+            int64_t kStride, const X *v, int64_t vStride, X *out) {
   std::vector<S> score(keys);
   S largest = form.sinks ? form.sinks[head] : -INFINITY;
   for (int64_t u = 0; u < keys; ++u)
-    if (form.sees(t, u)) {
+    if (form.sees(t, u, age)) {
       score[u] = form.score(head, t, u, dot<X, S>(form.dim, q, k + u * kStride));
       largest = std::max(largest, score[u]);
     }
   S sum = form.sinks ? std::exp(form.sinks[head] - largest) : S(0);
   std::vector<S> value(form.valueDim);
   for (int64_t u = 0; u < keys; ++u)
-    if (form.sees(t, u)) {
+    if (form.sees(t, u, age)) {
       S weight = std::exp(score[u] - largest);
       sum += weight;
       for (int64_t i = 0; i < form.valueDim; ++i)
@@ -96,8 +103,8 @@ void attention(int64_t batch, int64_t time, const Form<S> &form, const X *q, int
       int64_t kv = form.kvHead(h);
       for (int64_t t = 0; t < time; ++t)
         lse[(i * form.heads + h) * time + t] = attendRow<X, S>(
-            form, h, t, time, q + (i * time + t) * qStride + h * form.dim, k + i * time * kStride + kv * form.dim,
-            kStride, v + i * time * vStride + kv * form.valueDim, vStride,
+            form, h, t, form.age(i * time + t), time, q + (i * time + t) * qStride + h * form.dim,
+            k + i * time * kStride + kv * form.dim, kStride, v + i * time * vStride + kv * form.valueDim, vStride,
             out + (i * time + t) * outStride + h * form.valueDim);
     }
 }
@@ -125,7 +132,7 @@ void attentionBackward(int64_t batch, int64_t time, const Form<S> &form, const X
             dsinks[h] -= std::exp(form.sinks[h] - rowLse) * delta;
           std::fill(dqRow.begin(), dqRow.end(), S(0));
           for (int64_t u = 0; u < time; ++u) {
-            if (!form.sees(t, u))
+            if (!form.sees(t, u, form.age(row)))
               continue;
             const X *kRow = k + (i * time + u) * kStride + kv * dim,
                     *vRow = v + (i * time + u) * vStride + kv * valueDim;
@@ -162,8 +169,9 @@ void attentionCached(int64_t count, int64_t position, const Form<S> &form, const
   for (int64_t t = 0; t < count; ++t)
     for (int64_t h = 0; h < form.heads; ++h) {
       int64_t kv = form.kvHead(h);
-      attendRow<X, S>(form, h, position + t, position + t + 1, q + t * qStride + h * form.dim, kCache + kv * form.dim,
-                      width, vCache + kv * form.valueDim, valueWidth, out + t * outStride + h * form.valueDim);
+      attendRow<X, S>(form, h, position + t, form.age(t), position + t + 1, q + t * qStride + h * form.dim,
+                      kCache + kv * form.dim, width, vCache + kv * form.valueDim, valueWidth,
+                      out + t * outStride + h * form.valueDim);
     }
 }
 
@@ -171,27 +179,30 @@ void attentionCached(int64_t count, int64_t position, const Form<S> &form, const
 
 extern "C" {
 #define MOIRE_DEFINE_ATTENTION(SUFFIX, X, S)                                                                           \
-  void moire_reference_attention_##SUFFIX(                                                                             \
-      int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim, int64_t value_dim, int32_t causal,    \
-      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const X *q, int64_t q_stride, const X *k,     \
-      int64_t k_stride, const X *v, int64_t v_stride, X *out, int64_t out_stride, S *lse) {                            \
-    Form<S> form{heads, kv_heads, dim, value_dim, causal != 0, window, alibi != 0, scale, softcap, sinks};             \
+  void moire_reference_attention_##SUFFIX(int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim,   \
+                                          int64_t value_dim, int32_t causal, int64_t window, int32_t alibi, S scale,   \
+                                          S softcap, const S *sinks, const int32_t *ages, const X *q,                  \
+                                          int64_t q_stride, const X *k, int64_t k_stride, const X *v,                  \
+                                          int64_t v_stride, X *out, int64_t out_stride, S *lse) {                      \
+    Form<S> form{heads, kv_heads, dim, value_dim, causal != 0, window, alibi != 0, scale, softcap, sinks, ages};       \
     attention(batch, time, form, q, q_stride, k, k_stride, v, v_stride, out, out_stride, lse);                         \
   }                                                                                                                    \
   void moire_reference_attention_backward_##SUFFIX(                                                                    \
       int64_t batch, int64_t time, int64_t heads, int64_t kv_heads, int64_t dim, int64_t value_dim, int32_t causal,    \
-      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const X *q, int64_t q_stride, const X *k,     \
-      int64_t k_stride, const X *v, int64_t v_stride, const X *out, int64_t out_stride, const S *lse, const X *dout,   \
-      int64_t dout_stride, X *dq, int64_t dq_stride, X *dk, int64_t dk_stride, X *dv, int64_t dv_stride, S *dsinks) {  \
-    Form<S> form{heads, kv_heads, dim, value_dim, causal != 0, window, alibi != 0, scale, softcap, sinks};             \
+      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const int32_t *ages, const X *q,              \
+      int64_t q_stride, const X *k, int64_t k_stride, const X *v, int64_t v_stride, const X *out, int64_t out_stride,  \
+      const S *lse, const X *dout, int64_t dout_stride, X *dq, int64_t dq_stride, X *dk, int64_t dk_stride, X *dv,     \
+      int64_t dv_stride, S *dsinks) {                                                                                  \
+    Form<S> form{heads, kv_heads, dim, value_dim, causal != 0, window, alibi != 0, scale, softcap, sinks, ages};       \
     attentionBackward(batch, time, form, q, q_stride, k, k_stride, v, v_stride, out, out_stride, lse, dout,            \
                       dout_stride, dq, dq_stride, dk, dk_stride, dv, dv_stride, dsinks);                               \
   }                                                                                                                    \
   void moire_reference_attention_cached_##SUFFIX(                                                                      \
       int64_t count, int64_t position, int64_t, int64_t heads, int64_t kv_heads, int64_t dim, int64_t value_dim,       \
-      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const X *q, int64_t q_stride, const X *k,     \
-      int64_t k_stride, const X *v, int64_t v_stride, X *k_cache, X *v_cache, X *out, int64_t out_stride) {            \
-    Form<S> form{heads, kv_heads, dim, value_dim, true, window, alibi != 0, scale, softcap, sinks};                    \
+      int64_t window, int32_t alibi, S scale, S softcap, const S *sinks, const int32_t *ages, const X *q,              \
+      int64_t q_stride, const X *k, int64_t k_stride, const X *v, int64_t v_stride, X *k_cache, X *v_cache, X *out,    \
+      int64_t out_stride) {                                                                                            \
+    Form<S> form{heads, kv_heads, dim, value_dim, true, window, alibi != 0, scale, softcap, sinks, ages};              \
     attentionCached(count, position, form, q, q_stride, k, k_stride, v, v_stride, k_cache, v_cache, out, out_stride);  \
   }
 MOIRE_DEFINE_ATTENTION(f32, float, float)

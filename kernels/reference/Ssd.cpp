@@ -32,14 +32,18 @@ template <typename X, typename S> struct Head {
   const X *c;
   int64_t cStride;
   S d;
+  const int32_t *ages; ///< of the batch row, or null
+
+  /// What is left of the state before token t.
+  S decay(int64_t t) const { return ages && ages[t] == 0 ? S(0) : std::exp(dt[t * heads] * a); }
 
   /// after <- the state after token t; `before` and `after` may be the same memory.
   void step(int64_t t, const S *before, S *after) const {
-    S decay = std::exp(dt[t * heads] * a);
+    S kept = decay(t);
     for (int64_t n = 0; n < state; ++n)
       for (int64_t p = 0; p < dim; ++p)
         after[n * dim + p] =
-            decay * before[n * dim + p] + dt[t * heads] * load<S>(b[t * bStride + n]) * load<S>(x[t * xStride + p]);
+            kept * before[n * dim + p] + dt[t * heads] * load<S>(b[t * bStride + n]) * load<S>(x[t * xStride + p]);
   }
 };
 
@@ -47,7 +51,7 @@ template <typename X, typename S> struct Head {
 template <typename X, typename S>
 Head<X, S> headOf(int64_t i, int64_t h, int64_t g, int64_t time, int64_t heads, int64_t dim, int64_t state, const X *x,
                   int64_t xStride, const S *dt, const S *a, const X *b, int64_t bStride, const X *c, int64_t cStride,
-                  const S *d) {
+                  const S *d, const int32_t *ages) {
   int64_t row = i * time;
   return {time,
           heads,
@@ -61,19 +65,20 @@ Head<X, S> headOf(int64_t i, int64_t h, int64_t g, int64_t time, int64_t heads, 
           bStride,
           c + row * cStride + g * state,
           cStride,
-          d[h]};
+          d[h],
+          ages ? ages + row : nullptr};
 }
 
 template <typename X, typename S>
 void scan(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64_t groups, int64_t state, int64_t chunk,
           const X *x, int64_t xStride, const S *dt, const S *a, const X *b, int64_t bStride, const X *c,
-          int64_t cStride, const S *d, const S *initial, X *y, S *finalState, S *states) {
+          int64_t cStride, const S *d, const int32_t *ages, const S *initial, X *y, S *finalState, S *states) {
   int64_t chunks = (time + chunk - 1) / chunk, size = state * dim;
   for (int64_t i = 0; i < batch; ++i)
     for (int64_t h = 0; h < heads; ++h) {
       int64_t row = i * time;
       Head<X, S> head =
-          headOf(i, h, h * groups / heads, time, heads, dim, state, x, xStride, dt, a, b, bStride, c, cStride, d);
+          headOf(i, h, h * groups / heads, time, heads, dim, state, x, xStride, dt, a, b, bStride, c, cStride, d, ages);
       std::vector<S> now(size, S(0));
       if (initial)
         std::copy_n(initial + (i * heads + h) * size, size, now.data());
@@ -107,7 +112,7 @@ template <typename X, typename S> struct HeadGradient {
     for (int64_t t = 0; t < time; ++t)
       head.step(t, &kept[t * size], &kept[(t + 1) * size]);
     for (int64_t t = time - 1; t >= 0; --t) {
-      S dt = head.dt[t * heads], decay = std::exp(dt * head.a), toDecay = 0, toDt = 0;
+      S dt = head.dt[t * heads], decay = head.decay(t), toDecay = 0, toDt = 0;
       std::vector<S> input(dim), dInput(dim);
       for (int64_t p = 0; p < dim; ++p) {
         S gradient = load<S>(dy[t * heads * dim + p]);
@@ -141,8 +146,8 @@ template <typename X, typename S> struct HeadGradient {
 template <typename X, typename S>
 void scanBackward(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64_t groups, int64_t state, const X *x,
                   int64_t xStride, const S *dt, const S *a, const X *b, int64_t bStride, const X *c, int64_t cStride,
-                  const S *d, const X *dy, X *dx, int64_t dxStride, S *ddt, S *da, X *db, int64_t dbStride, X *dc,
-                  int64_t dcStride, S *dd) {
+                  const S *d, const int32_t *ages, const X *dy, X *dx, int64_t dxStride, S *ddt, S *da, X *db,
+                  int64_t dbStride, X *dc, int64_t dcStride, S *dd) {
   std::fill_n(da, heads, S(0));
   std::fill_n(dd, heads, S(0));
   for (int64_t i = 0; i < batch; ++i)
@@ -150,7 +155,7 @@ void scanBackward(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64
       std::vector<S> dbRow(time * state), dcRow(time * state);
       int64_t row = i * time, each = heads / groups;
       for (int64_t h = g * each; h < (g + 1) * each; ++h) {
-        Head<X, S> head = headOf(i, h, g, time, heads, dim, state, x, xStride, dt, a, b, bStride, c, cStride, d);
+        Head<X, S> head = headOf(i, h, g, time, heads, dim, state, x, xStride, dt, a, b, bStride, c, cStride, d, ages);
         HeadGradient<X, S>{head,
                            dy + (row * heads + h) * dim,
                            dx + row * dxStride + h * dim,
@@ -174,20 +179,20 @@ void scanBackward(int64_t batch, int64_t time, int64_t heads, int64_t dim, int64
 
 extern "C" {
 #define MOIRE_DEFINE_SSD(SUFFIX, X, S)                                                                                 \
-  void moire_reference_ssd_scan_##SUFFIX(int64_t batch, int64_t time, int64_t heads, int64_t head_dim, int64_t groups, \
-                                         int64_t state, int64_t chunk, const X *x, int64_t x_stride, const S *dt,      \
-                                         const S *a, const X *b, int64_t b_stride, const X *c, int64_t c_stride,       \
-                                         const S *d, const S *initial, X *y, S *final_state, S *states) {              \
-    scan(batch, time, heads, head_dim, groups, state, chunk, x, x_stride, dt, a, b, b_stride, c, c_stride, d, initial, \
-         y, final_state, states);                                                                                      \
+  void moire_reference_ssd_scan_##SUFFIX(                                                                              \
+      int64_t batch, int64_t time, int64_t heads, int64_t head_dim, int64_t groups, int64_t state, int64_t chunk,      \
+      const X *x, int64_t x_stride, const S *dt, const S *a, const X *b, int64_t b_stride, const X *c,                 \
+      int64_t c_stride, const S *d, const int32_t *ages, const S *initial, X *y, S *final_state, S *states) {          \
+    scan(batch, time, heads, head_dim, groups, state, chunk, x, x_stride, dt, a, b, b_stride, c, c_stride, d, ages,    \
+         initial, y, final_state, states);                                                                             \
   }                                                                                                                    \
   void moire_reference_ssd_scan_backward_##SUFFIX(                                                                     \
       int64_t batch, int64_t time, int64_t heads, int64_t head_dim, int64_t groups, int64_t state, int64_t,            \
       const X *x, int64_t x_stride, const S *dt, const S *a, const X *b, int64_t b_stride, const X *c,                 \
-      int64_t c_stride, const S *d, const S *, const X *dy, X *dx, int64_t dx_stride, S *ddt, S *da, X *db,            \
-      int64_t db_stride, X *dc, int64_t dc_stride, S *dd, S *) {                                                       \
-    scanBackward(batch, time, heads, head_dim, groups, state, x, x_stride, dt, a, b, b_stride, c, c_stride, d, dy, dx, \
-                 dx_stride, ddt, da, db, db_stride, dc, dc_stride, dd);                                                \
+      int64_t c_stride, const S *d, const int32_t *ages, const S *, const X *dy, X *dx, int64_t dx_stride, S *ddt,     \
+      S *da, X *db, int64_t db_stride, X *dc, int64_t dc_stride, S *dd, S *) {                                         \
+    scanBackward(batch, time, heads, head_dim, groups, state, x, x_stride, dt, a, b, b_stride, c, c_stride, d, ages,   \
+                 dy, dx, dx_stride, ddt, da, db, db_stride, dc, dc_stride, dd);                                        \
   }
 MOIRE_DEFINE_SSD(f32, float, float)
 MOIRE_DEFINE_SSD(f64, double, double)

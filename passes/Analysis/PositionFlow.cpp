@@ -16,13 +16,16 @@ using namespace moire;
 /// Calls deeper than this are not followed: what they return depends on everything.
 static constexpr unsigned deepestCall = 16;
 
-static constexpr Dependence nothing = {Reach::None, Reach::None}, everything = {Reach::All, Reach::All};
+static constexpr Dependence nothing = {Reach::None, Reach::None, Reach::None},
+                            everything = {Reach::All, Reach::All, Reach::All};
 
 static bool dependsAtAll(Dependence dependence) {
   return dependence.time != Reach::None || dependence.batch != Reach::None;
 }
 
-static Dependence join(Dependence a, Dependence b) { return {std::max(a.time, b.time), std::max(a.batch, b.batch)}; }
+static Dependence join(Dependence a, Dependence b) {
+  return {std::max(a.time, b.time), std::max(a.batch, b.batch), std::max(a.documents, b.documents)};
+}
 
 /// What an op's own dependence says when declared grouping is set apart.
 static Reach undeclared(Reach reach) { return reach == Reach::Group ? Reach::Same : reach; }
@@ -31,12 +34,12 @@ static Reach undeclared(Reach reach) { return reach == Reach::Group ? Reach::Sam
 static Dependence compose(Dependence outer, Dependence inner) {
   if (!dependsAtAll(inner) || !dependsAtAll(outer))
     return nothing;
-  return join({undeclared(outer.time), undeclared(outer.batch)}, inner);
+  return join({undeclared(outer.time), undeclared(outer.batch), undeclared(outer.documents)}, inner);
 }
 
 PositionFlow::PositionFlow(func::FuncOp function, ArrayRef<Value> sources) : function(function) {
   for (Value source : sources)
-    raise(source, {Reach::Same, Reach::Same});
+    raise(source, Dependence());
   run(function.getBody().front());
 }
 
@@ -55,7 +58,8 @@ bool PositionFlow::raise(Value value, Dependence dependence) {
     return true;
   Dependence before = entry->second;
   entry->second = join(before, dependence);
-  return entry->second.time != before.time || entry->second.batch != before.batch;
+  return entry->second.time != before.time || entry->second.batch != before.batch ||
+         entry->second.documents != before.documents;
 }
 
 //===----------------------------------------------------------------------===//
@@ -138,10 +142,14 @@ void PositionFlow::run(func::CallOp call) {
 // Backward
 //===----------------------------------------------------------------------===//
 
-bool PositionFlow::isLoose(Value value, Axis axis) const {
-  Dependence dependence = of(value);
-  return axis == Axis::Time ? dependence.time > Reach::Past : dependence.batch > Reach::Same;
+/// Whether a dependence is more along `axis` than logits may have.
+static bool isTooMuch(Dependence dependence, Axis axis) {
+  if (axis == Axis::Time)
+    return dependence.time > Reach::Past;
+  return (axis == Axis::Batch ? dependence.batch : dependence.documents) > Reach::Same;
 }
+
+bool PositionFlow::isLoose(Value value, Axis axis) const { return isTooMuch(of(value), axis); }
 
 SmallVector<Value> PositionFlow::parents(Value value) const {
   SmallVector<Value> out;
@@ -179,7 +187,7 @@ bool PositionFlow::lets(OpResult result, Axis axis) const {
     if (!positional)
       return true;
     Dependence own = positional.getDependence(operand.getOperandNumber(), result.getResultNumber());
-    return axis == Axis::Time ? undeclared(own.time) > Reach::Past : undeclared(own.batch) > Reach::Same;
+    return isTooMuch({undeclared(own.time), undeclared(own.batch), undeclared(own.documents)}, axis);
   });
 }
 

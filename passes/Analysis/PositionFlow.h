@@ -17,8 +17,8 @@
 
 namespace moire {
 
-/// The two axes along which something can leak.
-enum class Axis { Time, Batch };
+/// The axes along which something can leak: later positions, other examples, other documents of a sequence.
+enum class Axis { Time, Batch, Documents };
 
 /// What the values of one function depend on. `Reach::Group` of an op counts as `Same`: such ops are listed apart.
 /// Carried values of loops are followed to a fixed point; the lattice has four steps, so the cost is linear in the IR.
@@ -30,7 +30,7 @@ public:
   /// How `value` depends on the sources: `None` on both axes when it does not.
   Dependence of(mlir::Value value) const { return flows.lookup(value); }
 
-  /// Whether position t of `value` reads later positions, or an example reads other examples.
+  /// Whether position t of `value` reads later positions, or an example other examples, or a document other documents.
   bool isLoose(mlir::Value value, Axis axis) const;
 
   /// How something came in: the op that lets it in, then the values through which it reaches the one asked about.

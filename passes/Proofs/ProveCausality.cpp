@@ -11,6 +11,7 @@
 #include "passes/Proofs/Passes.h"
 #include "passes/Proofs/Report.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include <set>
 
 namespace moire {
@@ -28,6 +29,10 @@ constexpr const char *category = "moire-prove-causality";
 /// What a function computes, and from what.
 struct Question {
   llvm::SetVector<Value> logits, tokens, targets;
+  /// What the logits must not see. Documents are apart where the tokens say with what one begins.
+  SmallVector<Axis> axes{Axis::Time, Axis::Batch};
+
+  bool isolated() const { return llvm::is_contained(axes, Axis::Documents); }
 };
 
 Question questionOf(func::FuncOp function) {
@@ -44,21 +49,61 @@ Question questionOf(func::FuncOp function) {
     if (isa<IntegerType>(elementOf(argument.getType())) && !question.targets.contains(argument) &&
         !function.getArgAttr(argument.getArgNumber(), "moire.position"))
       question.tokens.insert(argument);
+  if (llvm::any_of(function.getArguments(), [&](BlockArgument argument) {
+        return function.getArgAttr(argument.getArgNumber(), "moire.separator");
+      }))
+    question.axes.push_back(Axis::Documents);
   return question;
+}
+
+/// Whether an op could be told where documents begin, but is not, or not by what can be trusted.
+std::string missingDocuments(Operation *op) {
+  if (isa<DocumentPositionsOp>(op))
+    return ": it does not look for the separator of this function's tokens";
+  Value documents;
+  bool takes = llvm::TypeSwitch<Operation *, bool>(op)
+                   .Case<SoftmaxAttentionOp, ConvOp, SelectiveScanOp, SsdScanOp>([&](auto looking) {
+                     documents = looking.getDocuments();
+                     return true;
+                   })
+                   .Default(false);
+  if (!takes)
+    return "";
+  return documents ? ": its `documents` are no positions in documents" : ": it is not told where documents begin";
 }
 
 /// What an op does to positions, where its name does not say it.
 std::string detailOf(Operation *op, Axis axis) {
   if (auto slice = dyn_cast<SliceOp>(op))
-    return std::string(": its result begins at ") + (axis == Axis::Time ? "position " : "example ") +
+    return std::string(": its result begins at ") + (axis == Axis::Batch ? "example " : "position ") +
            std::to_string(slice.getOffset()) + " of its operand";
   if (isa<ReshapeOp>(op))
     return ": it divides the same numbers into other tokens";
   if (isa<ReduceLeadingOp>(op))
     return ": it sums over all tokens";
+  if (axis == Axis::Documents)
+    if (std::string missing = missingDocuments(op); !missing.empty())
+      return missing;
   if (!isa<PositionalOpInterface>(op))
     return ": it does not say how positions depend on each other";
   return "";
+}
+
+std::string claimOf(bool isolated) {
+  return std::string("logits at a position depend on tokens up to it, of its own ") +
+         (isolated ? "document only" : "example only");
+}
+
+/// What an op lets happen along an axis, and what logits may depend on.
+StringRef leakAlong(Axis axis) {
+  return axis == Axis::Time    ? "a position see later ones"
+         : axis == Axis::Batch ? "an example see other examples of its batch"
+                               : "a document see other documents of its sequence";
+}
+StringRef limitAlong(Axis axis) {
+  return axis == Axis::Time    ? "at their own and earlier positions only"
+         : axis == Axis::Batch ? "of their own example only"
+                               : "of their own document only";
 }
 
 std::string describe(const PositionFlow::Exception &exception) {
@@ -88,7 +133,7 @@ private:
     PositionFlow flow(function, question.tokens.getArrayRef());
     unsigned before = blamed.size();
     for (Value logits : question.logits) {
-      for (Axis axis : {Axis::Time, Axis::Batch})
+      for (Axis axis : question.axes)
         if (flow.isLoose(logits, axis))
           blame(function, flow, logits, axis);
       refuseTargets(function, question, logits);
@@ -97,8 +142,8 @@ private:
       return;
     proved = true;
     remark::passed(function.getLoc(), remark::RemarkOpts::name("causal").category(category))
-        << "proved of `" + function.getSymName().str() +
-               "`: logits at a position depend on tokens up to it, of its own example only";
+        << "proved of `" + function.getSymName().str() + "`: " + claimOf(question.isolated());
+    record.front() = claimOf(question.isolated());
     for (Value logits : question.logits)
       for (const PositionFlow::Exception &exception : flow.exceptions(logits))
         except(exception);
@@ -114,15 +159,11 @@ private:
     Operation *culprit = trail.culprit ? trail.culprit : function;
     if (!isNews(culprit, axis))
       return;
-    InFlightDiagnostic diagnostic = emitError(culprit->getLoc())
-                                    << "`" << culprit->getName() << "` lets "
-                                    << (axis == Axis::Time ? "a position see later ones"
-                                                           : "an example see other examples of its batch")
-                                    << detailOf(culprit, axis);
+    InFlightDiagnostic diagnostic = emitError(culprit->getLoc()) << "`" << culprit->getName() << "` lets "
+                                                                 << leakAlong(axis) << detailOf(culprit, axis);
     attachTrail(diagnostic, culprit->getLoc(), trail.values);
     diagnostic.attachNote(logits.getLoc())
-        << "these logits of `" << function.getSymName() << "` may depend on tokens "
-        << (axis == Axis::Time ? "at their own and earlier positions only" : "of their own example only");
+        << "these logits of `" << function.getSymName() << "` may depend on tokens " << limitAlong(axis);
   }
 
   /// Targets are read by losses alone; only where something else reads them is there anything to follow.
@@ -151,7 +192,7 @@ private:
 
   std::set<std::tuple<std::string, std::string, Axis>> blamed;
   std::set<std::pair<std::string, std::string>> excepted;
-  std::vector<std::string> record{"logits at a position depend on tokens up to it, of its own example only"};
+  std::vector<std::string> record{claimOf(/*isolated=*/false)};
   bool proved = false;
 };
 

@@ -95,6 +95,43 @@ TEST(Positions, TheScanOfMamba2SeesThePast) {
   EXPECT_EQ(reach(scan, 5), none);
 }
 
+/// What an attention, a convolution and a scan say of other documents, told of them by `documents`.
+static std::vector<Reach> crossing(llvm::StringRef documents) {
+  std::string text = ("%m = " + documents + R"(
+    %q = moire.reshape %u : tensor<2x6x8xf32> to tensor<2x6x2x4xf32>
+    %y, %lse = moire.softmax_attention %q, %q, %q documents %m scale 1.0 : (tensor<2x6x2x4xf32>, tensor<2x6x2x4xf32>,
+        tensor<2x6x2x4xf32>, tensor<2x6xi32>) -> (tensor<2x6x2x4xf32>, tensor<2x2x6xf32>)
+    %c = moire.conv causal %u, %w, %d documents %m : (tensor<2x6x8xf32>, tensor<3x8xf32>, tensor<8xf32>,
+        tensor<2x6xi32>) -> tensor<2x6x8xf32>
+    %z, %s = moire.selective_scan %u, %u, %a, %b, %b, %d documents %m
+        : (tensor<2x6x8xf32>, tensor<2x6x8xf32>, tensor<8x4xf32>, tensor<2x6x4xf32>, tensor<2x6x4xf32>, tensor<8xf32>,
+           tensor<2x6xi32>) -> (tensor<2x6x8xf32>, tensor<2x1x8x4xf32>))")
+                         .str();
+  Parsed parsed("%t: tensor<2x6xi32> {moire.separator = 0 : i64}, %u: tensor<2x6x8xf32>, %a: tensor<8x4xf32>, "
+                "%b: tensor<2x6x4xf32>, %d: tensor<8xf32>, %w: tensor<3x8xf32>",
+                text);
+  auto crosses = [](PositionalOpInterface op, unsigned operand) { return op.getDependence(operand, 0).documents; };
+  return {crosses(parsed.last<SoftmaxAttentionOp>(), 1), crosses(parsed.last<ConvOp>(), 0),
+          crosses(parsed.last<SelectiveScanOp>(), 0)};
+}
+
+TEST(Positions, DocumentsStayApartWhereTheyAreTold) {
+  const std::vector<Reach> apart(3, Reach::Same), together(3, Reach::All);
+  EXPECT_EQ(crossing("moire.document_positions %t separator 0 : (tensor<2x6xi32>) -> tensor<2x6xi32>"), apart);
+  EXPECT_EQ(crossing("moire.slice %t dim 1 at 0 : tensor<2x6xi32> to tensor<2x6xi32>"), together);
+}
+
+TEST(Positions, DocumentsBeginAtTheSeparatorOfTheTokens) {
+  auto reads = [](const char *separator) {
+    Parsed parsed("%t: tensor<2x6xi32> {moire.separator = 3 : i64}",
+                  std::string("%m = moire.document_positions %t separator ") + separator +
+                      " : (tensor<2x6xi32>) -> tensor<2x6xi32>");
+    return parsed.last<DocumentPositionsOp>().getDependence(0, 0).documents;
+  };
+  EXPECT_EQ(reads("3"), Reach::Same);
+  EXPECT_EQ(reads("4"), Reach::All);
+}
+
 /// Dependence of a reshape between two shapes.
 static std::pair<Reach, Reach> reshape(llvm::StringRef from, llvm::StringRef to) {
   std::string source = ("tensor<" + from + "xf32>").str(), target = ("tensor<" + to + "xf32>").str();

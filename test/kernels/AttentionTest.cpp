@@ -52,6 +52,7 @@ template <typename T> struct Attention {
   S scale;
   std::vector<X> qkv, out, dout, dqkv;
   std::vector<S> lse, sinks, dsinks;
+  std::vector<int32_t> ages; ///< empty: no documents
 
   Attention(int64_t batch, int64_t time, int64_t heads, int64_t kvHeads, int64_t dim, int64_t gap, double spread = 2,
             Variant variant = {})
@@ -71,18 +72,20 @@ template <typename T> struct Attention {
   S softcap() const { return S(variant.softcap); }
   const S *sink() const { return variant.sinks ? sinks.data() : nullptr; }
 
+  const int32_t *agesAt(int64_t t = 0) const { return ages.empty() ? nullptr : ages.data() + t; }
+
   int64_t keyAt() const { return heads * dim; }
   int64_t valueAt() const { return (heads + kvHeads) * dim; }
 
   void forward(bool fast) {
     attention(fast, T(), batch, time, heads, kvHeads, dim, valueDim, variant.causal, variant.window, variant.alibi,
-              scale, softcap(), sink(), qkv.data(), stride, qkv.data() + keyAt(), stride, qkv.data() + valueAt(),
-              stride, out.data(), outStride, lse.data());
+              scale, softcap(), sink(), agesAt(), qkv.data(), stride, qkv.data() + keyAt(), stride,
+              qkv.data() + valueAt(), stride, out.data(), outStride, lse.data());
   }
   void backward(bool fast) {
     attentionBackward(fast, T(), batch, time, heads, kvHeads, dim, valueDim, variant.causal, variant.window,
-                      variant.alibi, scale, softcap(), sink(), qkv.data(), stride, qkv.data() + keyAt(), stride,
-                      qkv.data() + valueAt(), stride, out.data(), outStride, lse.data(), dout.data(), outStride,
+                      variant.alibi, scale, softcap(), sink(), agesAt(), qkv.data(), stride, qkv.data() + keyAt(),
+                      stride, qkv.data() + valueAt(), stride, out.data(), outStride, lse.data(), dout.data(), outStride,
                       dqkv.data(), stride, dqkv.data() + keyAt(), stride, dqkv.data() + valueAt(), stride,
                       variant.sinks ? dsinks.data() : nullptr);
   }
@@ -90,8 +93,8 @@ template <typename T> struct Attention {
   void cached(bool fast, int64_t begin, int64_t end, std::vector<X> &kCache, std::vector<X> &vCache) {
     const X *row = qkv.data() + begin * stride;
     attentionCached(fast, T(), end - begin, begin, time, heads, kvHeads, dim, valueDim, variant.window, variant.alibi,
-                    scale, softcap(), sink(), row, stride, row + keyAt(), stride, row + valueAt(), stride,
-                    kCache.data(), vCache.data(), out.data() + begin * outStride, outStride);
+                    scale, softcap(), sink(), agesAt(begin), row, stride, row + keyAt(), stride, row + valueAt(),
+                    stride, kCache.data(), vCache.data(), out.data() + begin * outStride, outStride);
   }
   std::vector<X> cache() const { return std::vector<X>(size_t(time * kvHeads * dim)); }
   std::vector<X> valueCache() const { return std::vector<X>(size_t(time * kvHeads * valueDim)); }
@@ -154,6 +157,81 @@ TYPED_TEST(AttentionTest, VariantsAgreeWithTheOracle) {
     }
 }
 
+TYPED_TEST(AttentionTest, DocumentsAgreeWithTheOracle) {
+  for (const Documents &kind : documentKinds)
+    for (const Variant &variant : variants)
+      for (const Size &z : {sizes[1], sizes[3], sizes[4], sizes[6], sizes[8], sizes[9]}) {
+        MOIRE_TRACE(z);
+        MOIRE_TRACE_VARIANT(variant);
+        SCOPED_TRACE(kind.name);
+        Attention<TypeParam> fast(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.gap, 2, variant);
+        fast.ages = kind.ages(z.batch, z.time);
+        Attention<TypeParam> slow = fast;
+        fast.forward(true);
+        slow.forward(false);
+        expectClose(fast.out, slow.out, "out");
+        expectClose(fast.lse, slow.lse, "lse");
+        fast.out = slow.out;
+        fast.lse = slow.lse;
+        fast.backward(true);
+        slow.backward(false);
+        expectClose(fast.dqkv, slow.dqkv, "dq, dk, dv", 4);
+        expectClose(fast.dsinks, slow.dsinks, "dsinks", 4);
+      }
+}
+
+TYPED_TEST(AttentionTest, PackedDocumentsEqualEachAlone) {
+  for (const Variant &variant : variants) {
+    MOIRE_TRACE_VARIANT(variant);
+    Attention<TypeParam> packed(1, 300, 4, 2, 24, 0, 2, variant);
+    packed.ages = Documents{"", [](int64_t, int64_t t) { return t == 1 || t == 128 || t == 190; }}.ages(1, 300);
+    packed.forward(true);
+    packed.backward(true);
+    for (auto [begin, end] : {std::pair<int64_t, int64_t>{0, 1}, {1, 128}, {128, 190}, {190, 300}}) {
+      Attention<TypeParam> alone(1, end - begin, 4, 2, 24, 0, 2, variant);
+      auto part = [&](const auto &whole, int64_t stride) {
+        return std::decay_t<decltype(whole)>(whole.begin() + begin * stride, whole.begin() + end * stride);
+      };
+      alone.qkv = part(packed.qkv, packed.stride);
+      alone.dout = part(packed.dout, packed.outStride);
+      alone.sinks = packed.sinks;
+      alone.forward(true);
+      alone.backward(true);
+      expectClose(part(packed.out, packed.outStride), alone.out, "out");
+      expectClose(part(packed.dqkv, packed.stride), alone.dqkv, "dq, dk, dv", 4);
+    }
+  }
+}
+
+TYPED_TEST(AttentionTest, OneDocumentChangesNoBit) {
+  for (int64_t batch : {1, 3}) {
+    Attention<TypeParam> plain(batch, 200, 4, 2, 24, 0), marked = plain;
+    marked.ages = documentKinds[0].ages(batch, 200);
+    for (Attention<TypeParam> *a : {&plain, &marked}) {
+      a->forward(true);
+      a->backward(true);
+    }
+    EXPECT_EQ(plain.out, marked.out);
+    EXPECT_EQ(plain.dqkv, marked.dqkv);
+  }
+}
+
+TYPED_TEST(AttentionTest, DocumentsTokenByTokenEqualTheWholeSequence) {
+  for (const Documents &kind : documentKinds)
+    for (const Variant &variant : {variants[0], variants[2], variants[13]})
+      for (int64_t step : {1, 3, 50}) {
+        SCOPED_TRACE(testing::Message() << kind.name << ", " << step << " tokens at a time, " << variant.name);
+        Attention<TypeParam> whole(1, 151, 6, 2, 40, 1, 2, variant);
+        whole.ages = kind.ages(1, 151);
+        Attention<TypeParam> steps = whole;
+        whole.forward(true);
+        auto kCache = steps.cache(), vCache = steps.valueCache();
+        for (int64_t begin = 0; begin < steps.time; begin += step)
+          steps.cached(true, begin, std::min(begin + step, steps.time), kCache, vCache);
+        expectClose(steps.out, whole.out, "out");
+      }
+}
+
 TYPED_TEST(AttentionTest, VariantsTokenByTokenEqualTheWholeSequence) {
   for (const Variant &variant : variants)
     for (int64_t step : {1, 3, 50}) {
@@ -184,6 +262,8 @@ TYPED_TEST(AttentionTest, BitsDoNotDependOnThreads) {
     for (int64_t batch : {1, 3}) // with one sequence the gradients take two passes, with three one
       expectSameBits([&] {
         Attention<TypeParam> a(batch, 333, 6, 2, 40, 0, 2, variant);
+        if (variant.valueDim) // some with documents
+          a.ages = documentKinds[6].ages(batch, 333);
         a.forward(true);
         a.backward(true);
         std::vector<unsigned char> bytes;
@@ -226,19 +306,23 @@ TYPED_TEST(AttentionTest, CachedAgreesWithTheOracle) {
 }
 
 TEST(AttentionOracle, GradientsAgreeWithFiniteDifferences) {
-  for (const Variant &variant : variants) {
-    MOIRE_TRACE_VARIANT(variant);
-    Attention<F64> a(2, 6, 4, 2, 3, 0, 2, variant), run = a;
-    a.forward(false);
-    a.backward(false);
-    auto loss = [&] {
-      run.forward(false);
-      return inner(run.out, run.dout);
-    };
-    expectGradient(run.qkv, a.dqkv, loss, "dq, dk, dv");
-    if (variant.sinks)
-      expectGradient(run.sinks, a.dsinks, loss, "dsinks");
-  }
+  for (const Variant &variant : variants)
+    for (bool documents : {false, true}) {
+      MOIRE_TRACE_VARIANT(variant);
+      Attention<F64> a(2, 6, 4, 2, 3, 0, 2, variant);
+      if (documents)
+        a.ages = {0, 1, 0, 1, 2, 3, 0, 0, 1, 2, 0, 1};
+      Attention<F64> run = a;
+      a.forward(false);
+      a.backward(false);
+      auto loss = [&] {
+        run.forward(false);
+        return inner(run.out, run.dout);
+      };
+      expectGradient(run.qkv, a.dqkv, loss, "dq, dk, dv");
+      if (variant.sinks)
+        expectGradient(run.sinks, a.dsinks, loss, "dsinks");
+    }
 }
 
 /// Runs one query against unit keys: q.k of the positions are `scores`, the values their numbers 1, 2, 3, ...
@@ -248,8 +332,8 @@ static double attendScores(const std::vector<double> &scores, int32_t causal, in
   std::vector<double> q(size_t(time * heads), 1.0), out(size_t(time * heads)), lse(size_t(time * heads)), v;
   for (int64_t t = 0; t < time; ++t)
     v.push_back(double(t + 1));
-  moire_reference_attention_f64(1, time, heads, 1, 1, 1, causal, window, alibi, 1.0, softcap, sinks, q.data(), heads,
-                                scores.data(), 1, v.data(), 1, out.data(), heads, lse.data());
+  moire_reference_attention_f64(1, time, heads, 1, 1, 1, causal, window, alibi, 1.0, softcap, sinks, nullptr, q.data(),
+                                heads, scores.data(), 1, v.data(), 1, out.data(), heads, lse.data());
   return out[size_t((time - 1) * heads + head)];
 }
 

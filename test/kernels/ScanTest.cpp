@@ -22,6 +22,7 @@ template <typename T> struct Scan {
   int64_t batch, time, channels, state, uStride, stateStride;
   std::vector<X> u, b, c, dy, y, du, db, dc;
   std::vector<S> dt, a, d, initial, finalState, states, ddt, da, dd, workspace;
+  std::vector<int32_t> ages; ///< empty: no documents
 
   Scan(int64_t batch, int64_t time, int64_t channels, int64_t state, int64_t gap, uint64_t seed = 1)
       : batch(batch), time(time), channels(channels), state(state), uStride(channels + gap), stateStride(state + gap) {
@@ -48,15 +49,16 @@ template <typename T> struct Scan {
     workspace.resize(size_t(moire_scan_backward_workspace(batch, time, channels, state)));
   }
 
+  const int32_t *agesOrNull() const { return ages.empty() ? nullptr : ages.data(); }
   void forward(bool fast, bool fromZero) {
     scan(fast, T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride,
-         c.data(), stateStride, d.data(), fromZero ? nullptr : initial.data(), y.data(), finalState.data(),
-         states.data());
+         c.data(), stateStride, d.data(), agesOrNull(), fromZero ? nullptr : initial.data(), y.data(),
+         finalState.data(), states.data());
   }
   void backward(bool fast) {
     scanBackward(fast, T(), batch, time, channels, state, u.data(), uStride, dt.data(), a.data(), b.data(), stateStride,
-                 c.data(), stateStride, d.data(), states.data(), dy.data(), du.data(), uStride, ddt.data(), da.data(),
-                 db.data(), stateStride, dc.data(), stateStride, dd.data(), workspace.data());
+                 c.data(), stateStride, d.data(), agesOrNull(), states.data(), dy.data(), du.data(), uStride,
+                 ddt.data(), da.data(), db.data(), stateStride, dc.data(), stateStride, dd.data(), workspace.data());
   }
   void forward(bool fromZero) { forward(true, fromZero); }
   void referenceForward(bool fromZero) { forward(false, fromZero); }
@@ -117,14 +119,16 @@ TYPED_TEST(ScanTest, BackwardAgreesWithTheOracle) {
 TYPED_TEST(ScanTest, BitsDoNotDependOnThreads) {
   expectSameBits([] {
     Scan<TypeParam> scan(3, 100, 300, 16, 2);
+    scan.ages = documentKinds[6].ages(3, 100);
     scan.forward(true);
     scan.backward();
     return scan.bytes();
   });
 }
 
-TYPED_TEST(ScanTest, StepByStepEqualsTheWholeSequence) {
+template <typename TypeParam> void expectStepsEqualTheWhole(const std::vector<int32_t> &ages) {
   Scan<TypeParam> whole(2, 70, 37, 16, 0), steps = whole;
+  whole.ages = ages;
   whole.forward(false);
   using S = typename TypeParam::S;
   std::vector<S> h = steps.initial;
@@ -134,11 +138,56 @@ TYPED_TEST(ScanTest, StepByStepEqualsTheWholeSequence) {
       S *state = h.data() + i * steps.channels * steps.state; // initial and final in the same memory
       scan(true, TypeParam(), 1, 1, steps.channels, steps.state, steps.u.data() + row * steps.uStride, steps.uStride,
            steps.dt.data() + row * steps.channels, steps.a.data(), steps.b.data() + row * steps.stateStride,
-           steps.stateStride, steps.c.data() + row * steps.stateStride, steps.stateStride, steps.d.data(), state,
-           steps.y.data() + row * steps.channels, state, static_cast<S *>(nullptr));
+           steps.stateStride, steps.c.data() + row * steps.stateStride, steps.stateStride, steps.d.data(),
+           ages.empty() ? nullptr : &ages[size_t(row)], state, steps.y.data() + row * steps.channels, state,
+           static_cast<S *>(nullptr));
     }
   EXPECT_EQ(steps.y, whole.y);
   EXPECT_EQ(h, whole.finalState);
+}
+
+TYPED_TEST(ScanTest, StepByStepEqualsTheWholeSequence) {
+  expectStepsEqualTheWhole<TypeParam>({});
+  for (const Documents &kind : documentKinds) {
+    SCOPED_TRACE(kind.name);
+    std::vector<int32_t> ages = kind.ages(2, 70);
+    ages[0] = ages[70] = 5; // in the middle of a document: the state that is given counts
+    expectStepsEqualTheWhole<TypeParam>(ages);
+  }
+}
+
+TYPED_TEST(ScanTest, DocumentsAgreeWithTheOracle) {
+  for (const Documents &kind : documentKinds)
+    for (const Size &size : sizes) {
+      SCOPED_TRACE(testing::Message() << kind.name << ", time " << size.time << ", channels " << size.channels);
+      Scan<TypeParam> fast(size.batch, size.time, size.channels, size.state, size.gap);
+      fast.ages = kind.ages(size.batch, size.time);
+      Scan<TypeParam> slow = fast;
+      fast.forward(false); // from states that nothing must be seen of
+      slow.referenceForward(true);
+      expectClose(fast.y, slow.y, "y");
+      expectClose(fast.finalState, slow.finalState, "final");
+      fast.forward(true);
+      expectClose(fast.states, slow.states, "states");
+      fast.backward();
+      slow.referenceBackward();
+      expectClose(fast.du, slow.du, "du");
+      expectClose(fast.ddt, slow.ddt, "ddt");
+      expectClose(fast.da, slow.da, "da");
+      expectClose(fast.db, slow.db, "db");
+      expectClose(fast.dc, slow.dc, "dc");
+      expectClose(fast.dd, slow.dd, "dd");
+    }
+}
+
+TYPED_TEST(ScanTest, OneDocumentChangesNoBit) {
+  Scan<TypeParam> plain(2, 130, 40, 16, 1), marked = plain;
+  marked.ages = documentKinds[0].ages(2, 130);
+  for (Scan<TypeParam> *scan : {&plain, &marked}) {
+    scan->forward(true);
+    scan->backward();
+  }
+  EXPECT_EQ(plain.bytes(), marked.bytes());
 }
 
 TYPED_TEST(ScanTest, ScalarToyOfTheDiscretisation) {
@@ -192,8 +241,11 @@ TYPED_TEST(ScanTest, LargeStepsForgetTheState) {
   expectClose(fast.finalState, slow.finalState, "final");
 }
 
-TEST(ScanOracle, GradientsAgreeWithFiniteDifferences) {
-  Scan<F64> dense(2, 9, 3, 4, 0), run = dense;
+void expectGradientsOfTheOracle(bool documents) {
+  Scan<F64> dense(2, 9, 3, 4, 0);
+  if (documents)
+    dense.ages = {0, 1, 2, 0, 1, 2, 3, 0, 1, 0, 0, 1, 0, 1, 2, 3, 4, 5};
+  Scan<F64> run = dense;
   dense.referenceBackward();
   auto loss = [&] {
     run.referenceForward(true);
@@ -205,6 +257,11 @@ TEST(ScanOracle, GradientsAgreeWithFiniteDifferences) {
   expectGradient(run.b, dense.db, loss, "db");
   expectGradient(run.c, dense.dc, loss, "dc");
   expectGradient(run.d, dense.dd, loss, "dd");
+}
+
+TEST(ScanOracle, GradientsAgreeWithFiniteDifferences) {
+  for (bool documents : {false, true})
+    expectGradientsOfTheOracle(documents);
 }
 
 } // namespace

@@ -26,6 +26,7 @@ template <typename T> struct Ssd : Size {
   int64_t xStride, stateStride;
   std::vector<X> x, b, c, dy, y, dx, db, dc;
   std::vector<S> dt, a, d, initial, finalState, states, ddt, da, dd, workspace;
+  std::vector<int32_t> ages; ///< empty: no documents
 
   explicit Ssd(const Size &size, uint64_t seed = 1)
       : Size(size), xStride(heads * dim + gap), stateStride(groups * state + gap) {
@@ -56,15 +57,17 @@ template <typename T> struct Ssd : Size {
     states.assign(size_t(moire_ssd_states(batch, time, heads, dim, state, chunk)), S(0));
   }
 
+  const int32_t *agesOrNull() const { return ages.empty() ? nullptr : ages.data(); }
   void forward(bool fast, bool fromZero) {
     scan(fast, T(), batch, time, heads, dim, groups, state, chunk, x.data(), xStride, dt.data(), a.data(), b.data(),
-         stateStride, c.data(), stateStride, d.data(), fromZero ? nullptr : initial.data(), y.data(), finalState.data(),
-         states.data());
+         stateStride, c.data(), stateStride, d.data(), agesOrNull(), fromZero ? nullptr : initial.data(), y.data(),
+         finalState.data(), states.data());
   }
   void backward(bool fast) {
     scanBackward(fast, T(), batch, time, heads, dim, groups, state, chunk, x.data(), xStride, dt.data(), a.data(),
-                 b.data(), stateStride, c.data(), stateStride, d.data(), states.data(), dy.data(), dx.data(), xStride,
-                 ddt.data(), da.data(), db.data(), stateStride, dc.data(), stateStride, dd.data(), workspace.data());
+                 b.data(), stateStride, c.data(), stateStride, d.data(), agesOrNull(), states.data(), dy.data(),
+                 dx.data(), xStride, ddt.data(), da.data(), db.data(), stateStride, dc.data(), stateStride, dd.data(),
+                 workspace.data());
   }
   void forward(bool fromZero) { forward(true, fromZero); }
   void referenceForward(bool fromZero) { forward(false, fromZero); }
@@ -125,13 +128,16 @@ TYPED_TEST(SsdTest, BackwardAgreesWithTheOracle) {
   }
 }
 
-TYPED_TEST(SsdTest, AnyChunkGivesTheSame) {
+template <typename TypeParam> void expectAnyChunkGivesTheSame(const Documents *documents) {
   Ssd<TypeParam> whole({2, 150, 4, 24, 2, 20, 150, 1});
+  if (documents)
+    whole.ages = documents->ages(2, 150);
   whole.forward(true);
   whole.backward();
   for (int64_t chunk : {1, 2, 16, 31, 64, 149, 200}) {
     SCOPED_TRACE(testing::Message() << "chunk " << chunk);
     Ssd<TypeParam> cut({2, 150, 4, 24, 2, 20, chunk, 1});
+    cut.ages = whole.ages;
     cut.forward(true);
     cut.backward();
     expectClose(cut.y, whole.y, "y");
@@ -144,18 +150,28 @@ TYPED_TEST(SsdTest, AnyChunkGivesTheSame) {
   }
 }
 
+TYPED_TEST(SsdTest, AnyChunkGivesTheSame) {
+  expectAnyChunkGivesTheSame<TypeParam>(nullptr);
+  for (const Documents &kind : documentKinds) {
+    SCOPED_TRACE(kind.name);
+    expectAnyChunkGivesTheSame<TypeParam>(&kind);
+  }
+}
+
 TYPED_TEST(SsdTest, BitsDoNotDependOnThreads) {
   expectSameBits([] {
     Ssd<TypeParam> scan({3, 100, 10, 24, 2, 20, 32, 2});
+    scan.ages = documentKinds[6].ages(3, 100);
     scan.forward(true);
     scan.backward();
     return scan.bytes();
   });
 }
 
-TYPED_TEST(SsdTest, StepByStepEqualsTheWholeSequence) {
+template <typename TypeParam> void expectStepsEqualTheWhole(const std::vector<int32_t> &ages) {
   using S = typename TypeParam::S;
   Ssd<TypeParam> whole({2, 70, 6, 20, 2, 24, 32, 0}), steps = whole;
+  whole.ages = ages;
   whole.forward(false);
   std::vector<S> h = steps.initial;
   int64_t size = steps.heads * steps.state * steps.dim;
@@ -166,11 +182,77 @@ TYPED_TEST(SsdTest, StepByStepEqualsTheWholeSequence) {
       scan(true, TypeParam(), 1, 1, steps.heads, steps.dim, steps.groups, steps.state, steps.chunk,
            steps.x.data() + row * steps.xStride, steps.xStride, steps.dt.data() + row * steps.heads, steps.a.data(),
            steps.b.data() + row * steps.stateStride, steps.stateStride, steps.c.data() + row * steps.stateStride,
-           steps.stateStride, steps.d.data(), state, steps.y.data() + row * steps.heads * steps.dim, state,
-           static_cast<S *>(nullptr));
+           steps.stateStride, steps.d.data(), ages.empty() ? nullptr : &ages[size_t(row)], state,
+           steps.y.data() + row * steps.heads * steps.dim, state, static_cast<S *>(nullptr));
     }
   expectClose(steps.y, whole.y, "y");
   expectClose(h, whole.finalState, "final");
+}
+
+TYPED_TEST(SsdTest, StepByStepEqualsTheWholeSequence) {
+  expectStepsEqualTheWhole<TypeParam>({});
+  for (const Documents &kind : documentKinds) {
+    SCOPED_TRACE(kind.name);
+    std::vector<int32_t> ages = kind.ages(2, 70);
+    ages[0] = ages[70] = 5; // in the middle of a document: the state that is given counts
+    expectStepsEqualTheWhole<TypeParam>(ages);
+  }
+}
+
+TYPED_TEST(SsdTest, DocumentsAgreeWithTheOracle) {
+  for (const Documents &kind : documentKinds)
+    for (const Size &size : sizes) {
+      MOIRE_TRACE(size);
+      SCOPED_TRACE(kind.name);
+      Ssd<TypeParam> fast(size);
+      fast.ages = kind.ages(size.batch, size.time);
+      Ssd<TypeParam> slow = fast;
+      fast.forward(false); // from states that nothing must be seen of
+      slow.referenceForward(true);
+      expectClose(fast.y, slow.y, "y");
+      expectClose(fast.finalState, slow.finalState, "final");
+      fast.forward(true);
+      expectClose(fast.states, slow.states, "states");
+      fast.backward();
+      slow.referenceBackward();
+      expectClose(fast.dx, slow.dx, "dx");
+      expectClose(fast.ddt, slow.ddt, "ddt");
+      expectClose(fast.da, slow.da, "da", sumsFactor);
+      expectClose(fast.db, slow.db, "db");
+      expectClose(fast.dc, slow.dc, "dc");
+      expectClose(fast.dd, slow.dd, "dd");
+    }
+}
+
+TYPED_TEST(SsdTest, OneDocumentIsTheSequence) {
+  Ssd<TypeParam> plain({2, 130, 4, 24, 2, 20, 32, 1}), marked = plain;
+  marked.ages = documentKinds[0].ages(2, 130);
+  for (Ssd<TypeParam> *scan : {&plain, &marked}) {
+    scan->forward(true);
+    scan->backward();
+  }
+  expectClose(marked.y, plain.y, "y");
+  expectClose(marked.dx, plain.dx, "dx");
+  expectClose(marked.ddt, plain.ddt, "ddt");
+}
+
+TYPED_TEST(SsdTest, NoBitCrossesADocument) {
+  // Whatever the first document holds, the second one gives the same bits.
+  std::vector<typename TypeParam::X> before;
+  for (uint64_t change : {1, 2}) {
+    Ssd<TypeParam> scan({1, 90, 4, 24, 2, 20, 32, 0}), other({1, 90, 4, 24, 2, 20, 32, 0}, change);
+    scan.ages = Documents{"", [](int64_t, int64_t t) { return t == 41; }}.ages(1, 90);
+    std::copy_n(other.x.begin(), 41 * scan.xStride, scan.x.begin());
+    std::copy_n(other.b.begin(), 41 * scan.stateStride, scan.b.begin());
+    std::copy_n(other.c.begin(), 41 * scan.stateStride, scan.c.begin());
+    std::copy_n(other.dt.begin(), 41 * scan.heads, scan.dt.begin());
+    scan.forward(true);
+    std::vector<typename TypeParam::X> second(scan.y.begin() + 41 * scan.heads * scan.dim, scan.y.end());
+    if (change == 1)
+      before = second;
+    else
+      EXPECT_EQ(second, before);
+  }
 }
 
 TYPED_TEST(SsdTest, ToyOfTheSequentialScanAndOfTwoChunks) {
@@ -225,8 +307,11 @@ TYPED_TEST(SsdTest, LongSumsOfDecaysKeepTheirDifferences) {
   expectClose(fast.y, slow.y, "y", std::is_same_v<typename TypeParam::X, double> ? 4 : 1);
 }
 
-TEST(SsdOracle, GradientsAgreeWithFiniteDifferences) {
-  Ssd<F64> dense({2, 7, 4, 3, 2, 2, 4, 0}), run = dense;
+void expectGradientsOfTheOracle(bool documents) {
+  Ssd<F64> dense({2, 7, 4, 3, 2, 2, 4, 0});
+  if (documents)
+    dense.ages = {0, 1, 2, 0, 1, 2, 3, 0, 0, 1, 0, 1, 2, 3};
+  Ssd<F64> run = dense;
   dense.referenceBackward();
   auto loss = [&] {
     run.referenceForward(true);
@@ -238,6 +323,11 @@ TEST(SsdOracle, GradientsAgreeWithFiniteDifferences) {
   expectGradient(run.b, dense.db, loss, "db");
   expectGradient(run.c, dense.dc, loss, "dc");
   expectGradient(run.d, dense.dd, loss, "dd");
+}
+
+TEST(SsdOracle, GradientsAgreeWithFiniteDifferences) {
+  for (bool documents : {false, true})
+    expectGradientsOfTheOracle(documents);
 }
 
 } // namespace

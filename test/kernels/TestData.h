@@ -125,6 +125,29 @@ inline void expectGradient(std::vector<double> &input, const std::vector<double>
   }
 }
 
+/// Where documents begin in sequences: whether token t of sequence i is the first of one.
+struct Documents {
+  const char *name;
+  bool (*begins)(int64_t i, int64_t t);
+
+  /// Ages, as kernels are given them.
+  std::vector<int32_t> ages(int64_t batch, int64_t time) const {
+    std::vector<int32_t> all;
+    for (int64_t i = 0; i < batch; ++i)
+      for (int64_t t = 0; t < time; ++t)
+        all.push_back(t == 0 || begins(i, t) ? 0 : all.back() + 1);
+    return all;
+  }
+};
+inline const Documents documentKinds[] = {
+    {"one document", [](int64_t, int64_t) { return false; }},
+    {"a document a token", [](int64_t, int64_t) { return true; }},
+    {"documents of 64", [](int64_t, int64_t t) { return t % 64 == 0; }},
+    {"documents of 7", [](int64_t, int64_t t) { return t % 7 == 0; }},
+    {"a token alone", [](int64_t i, int64_t t) { return t == 30 + i || t == 31 + i; }},
+    {"the last token", [](int64_t, int64_t t) { return t == 64 || t == 129; }},
+    {"here and there", [](int64_t i, int64_t t) { return (t * t + 3 * t + i) % 29 < 2; }}};
+
 /// <x, y>.
 inline double inner(const std::vector<double> &x, const std::vector<double> &y) {
   double sum = 0;

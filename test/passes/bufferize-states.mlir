@@ -8,7 +8,7 @@
 // CHECK: scf.for
 // CHECK-DAG: %[[KROW:.*]] = memref.reinterpret_cast %[[K]] to offset: [%{{.*}}], sizes: [8, 2, 4]
 // CHECK-DAG: %[[VROW:.*]] = memref.reinterpret_cast %[[V]] to offset: [%{{.*}}], sizes: [8, 2, 4]
-// CHECK: moire.kernel_call "moire_attention_cached_f32" "ipiiiiiitff0bibibibbbi"({{.*}}, %[[KROW]], %[[VROW]], {{.*}}) at %{{.*}} {floats = {{.*}}, integers = array<i64: 1, 8, 2, 2, 4, 4, 0, 0, 8, 8, 8, 8>}
+// CHECK: moire.kernel_call "moire_attention_cached_f32" "ipiiiiiitff00bibibibbbi"({{.*}}, %[[KROW]], %[[VROW]], {{.*}}) at %{{.*}} {floats = {{.*}}, integers = array<i64: 1, 8, 2, 2, 4, 4, 0, 0, 8, 8, 8, 8>}
 // CHECK-NEXT: }
 func.func @caches(%q: tensor<1x1x2x4xf32>, %p: tensor<i32> {moire.position}, %k: tensor<3x8x2x4xf32> {moire.state = 0 : i64}, %v: tensor<3x8x2x4xf32> {moire.state = 1 : i64})
     -> (tensor<1x1x2x4xf32>, tensor<3x8x2x4xf32> {moire.state = 0 : i64}, tensor<3x8x2x4xf32> {moire.state = 1 : i64}) {
@@ -94,4 +94,17 @@ func.func @nested(%q: tensor<1x1x2x4xf32>, %p: tensor<i32>, %k: tensor<2x3x8x2x4
     moire.yield %i#0, %i#1 : tensor<3x8x2x4xf32>, tensor<3x8x2x4xf32>
   }
   return %r#0, %r#1 : tensor<2x3x8x2x4xf32>, tensor<2x3x8x2x4xf32>
+}
+
+// -----
+
+// How much of its document a sequence has read is written over what it had.
+// REMARK-NOT: documents
+// CHECK-LABEL: func.func @documents
+// CHECK-SAME: %[[T:[a-z0-9]+]]: memref<1x4xi32>, %[[COUNT:[a-z0-9]+]]: memref<1xi32> {moire.state = 0 : i64}, %[[Y:[a-z0-9]+]]: memref<1x4xi32>
+// CHECK-NEXT: moire.kernel_call "moire_document_positions" "iiibbbb"(%[[T]], %[[COUNT]], %[[Y]], %[[COUNT]] : {{.*}}) {integers = array<i64: 1, 4, 7>}
+// CHECK-NEXT: return
+func.func @documents(%t: tensor<1x4xi32>, %count: tensor<1xi32> {moire.state = 0 : i64}) -> (tensor<1x4xi32>, tensor<1xi32> {moire.state = 0 : i64}) {
+  %y, %next = moire.document_positions %t from %count separator 7 : (tensor<1x4xi32>, tensor<1xi32>) -> (tensor<1x4xi32>, tensor<1xi32>)
+  return %y, %next : tensor<1x4xi32>, tensor<1xi32>
 }

@@ -45,7 +45,7 @@ func.func @concat(%x: tensor<2x3xbf16>, %w: tensor<3x4xbf16>, %v: tensor<3x2xbf1
 // CHECK-SAME: %[[QKV:.*]]: memref<1x4x24xf32>
 // CHECK-DAG: %[[Q:.*]] = memref.reinterpret_cast %[[QKV]] to offset: [0], sizes: [1, 4, 2, 4], strides: [96, 24, 4, 1]
 // CHECK-DAG: %[[K:.*]] = memref.reinterpret_cast %[[QKV]] to offset: [8], sizes: [1, 4, 2, 4], strides: [96, 24, 4, 1]
-// CHECK: moire.kernel_call "moire_attention_f32" "iiiiiititff0bibibibib"(%[[Q]], %[[K]], {{.*}}) {floats = array<f64: 5.000000e-01, 0.000000e+00>, integers = array<i64: 1, 4, 2, 2, 4, 4, 1, 0, 0, 24, 24, 24, 8>}
+// CHECK: moire.kernel_call "moire_attention_f32" "iiiiiititff00bibibibib"(%[[Q]], %[[K]], {{.*}}) {floats = array<f64: 5.000000e-01, 0.000000e+00>, integers = array<i64: 1, 4, 2, 2, 4, 4, 1, 0, 0, 24, 24, 24, 8>}
 func.func @heads(%qkv: tensor<1x4x24xf32>) -> (tensor<1x4x2x4xf32>, tensor<1x2x4xf32>) {
   %q0 = moire.slice %qkv dim 2 at 0 : tensor<1x4x24xf32> to tensor<1x4x8xf32>
   %k0 = moire.slice %qkv dim 2 at 8 : tensor<1x4x24xf32> to tensor<1x4x8xf32>

@@ -154,3 +154,62 @@ func.func @targets(%tokens: tensor<2x4xi32>, %targets: tensor<2x4xi32>, %table: 
   %nll, %lse = moire.cross_entropy %y, %targets : (tensor<2x4x8xf32>, tensor<2x4xi32>) -> (tensor<2x4xf32>, tensor<2x4xf32>)
   return %nll : tensor<2x4xf32>
 }
+
+// -----
+
+// Documents are isolated, and a convolution is not told of them.
+func.func @untold(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: tensor<16x8xf32>, %w: tensor<3x8xf32>, %bias: tensor<8xf32>)
+    -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-error @below {{`moire.conv` lets a document see other documents of its sequence: it is not told where documents begin}}
+  %mix = moire.conv causal %x, %w, %bias : (tensor<2x4x8xf32>, tensor<3x8xf32>, tensor<8xf32>) -> tensor<2x4x8xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `untold` may depend on tokens of their own document only}}
+  %sum = moire.binary add %x, %mix : (tensor<2x4x8xf32>, tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
+  return %sum : tensor<2x4x8xf32>
+}
+
+// -----
+
+// A scan in a loop, in which attention is told and the scan is not.
+func.func @scan(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: tensor<16x8xf32>, %as: tensor<3x8x4xf32>, %b: tensor<4x8xf32>, %d: tensor<8xf32>)
+    -> (tensor<2x4x8xf32> {moire.logits}) {
+  %documents = moire.document_positions %tokens separator 0 : (tensor<2x4xi32>) -> tensor<2x4xi32>
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `scan` may depend on tokens of their own document only}}
+  %y = moire.repeat 3 carried(%h = %x : tensor<2x4x8xf32>) slices(%a = %as : tensor<3x8x4xf32>) -> tensor<2x4x8xf32> {
+    %q = moire.reshape %h : tensor<2x4x8xf32> to tensor<2x4x2x4xf32>
+    %o, %lse = moire.softmax_attention %q, %q, %q documents %documents scale 0.5 : (tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4xi32>) -> (tensor<2x4x2x4xf32>, tensor<2x2x4xf32>)
+    %u = moire.reshape %o : tensor<2x4x2x4xf32> to tensor<2x4x8xf32>
+    %in = moire.linear %u, %b transpose : (tensor<2x4x8xf32>, tensor<4x8xf32>) -> tensor<2x4x4xf32>
+    // expected-error @below {{`moire.selective_scan` lets a document see other documents of its sequence: it is not told where documents begin}}
+    %z, %s = moire.selective_scan %u, %u, %a, %in, %in, %d : (tensor<2x4x8xf32>, tensor<2x4x8xf32>, tensor<8x4xf32>, tensor<2x4x4xf32>, tensor<2x4x4xf32>, tensor<8xf32>) -> (tensor<2x4x8xf32>, tensor<2x1x8x4xf32>)
+    moire.yield %z : tensor<2x4x8xf32>
+  }
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Positions in documents of another separator.
+func.func @other(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: tensor<16x8xf32>, %q: tensor<8x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  // expected-error @below {{`moire.document_positions` lets a document see other documents of its sequence: it does not look for the separator of this function's tokens}}
+  %documents = moire.document_positions %tokens separator 1 : (tensor<2x4xi32>) -> tensor<2x4xi32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `other`}}
+  %x = moire.lookup %documents, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  return %x : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Tokens in the place of positions in documents.
+func.func @made(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: tensor<16x8xf32>) -> (tensor<2x4x2x4xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %q = moire.reshape %x : tensor<2x4x8xf32> to tensor<2x4x2x4xf32>
+  // expected-error @below {{`moire.softmax_attention` lets a document see other documents of its sequence: its `documents` are no positions in documents}}
+  // expected-note @below {{these logits of `made`}}
+  %y, %lse = moire.softmax_attention %q, %q, %q documents %tokens scale 0.5 : (tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4xi32>) -> (tensor<2x4x2x4xf32>, tensor<2x2x4xf32>)
+  return %y : tensor<2x4x2x4xf32>
+}

@@ -84,3 +84,20 @@ func.func @none(%x: tensor<2x4x8xf32>) -> tensor<8xf32> {
   %y = moire.reduce_leading %x : tensor<2x4x8xf32> to tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// -----
+
+// Documents are isolated, and all that looks back is told of them; positions are those in documents.
+// expected-remark @below {{proved of `packed`: logits at a position depend on tokens up to it, of its own document only}}
+func.func @packed(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: tensor<16x8xf32>, %places: tensor<4x8xf32>, %w: tensor<3x8xf32>, %bias: tensor<8xf32>)
+    -> (tensor<2x4x8xf32> {moire.logits}) {
+  %documents = moire.document_positions %tokens separator 0 : (tensor<2x4xi32>) -> tensor<2x4xi32>
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %p = moire.lookup %documents, %places : (tensor<2x4xi32>, tensor<4x8xf32>) -> tensor<2x4x8xf32>
+  %s = moire.binary add %x, %p : (tensor<2x4x8xf32>, tensor<2x4x8xf32>) -> tensor<2x4x8xf32>
+  %c = moire.conv causal %s, %w, %bias documents %documents : (tensor<2x4x8xf32>, tensor<3x8xf32>, tensor<8xf32>, tensor<2x4xi32>) -> tensor<2x4x8xf32>
+  %q = moire.reshape %c : tensor<2x4x8xf32> to tensor<2x4x2x4xf32>
+  %o, %lse = moire.softmax_attention %q, %q, %q documents %documents scale 0.5 : (tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4xi32>) -> (tensor<2x4x2x4xf32>, tensor<2x2x4xf32>)
+  %y = moire.reshape %o : tensor<2x4x2x4xf32> to tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}

@@ -66,6 +66,8 @@ static bool mayShare(Operation *op, unsigned result, unsigned number) {
     return result == 1 && op->getOperand(number) == scan.getState();
   if (auto scan = dyn_cast<StatefulSsdScanOp>(op))
     return result == 1 && op->getOperand(number) == scan.getState();
+  if (isa<DocumentPositionsOp>(op))
+    return result == 1 && number == 1;
   auto rowwise = dyn_cast<RowwiseOp>(op);
   if (!rowwise || !isPointwise(rowwise))
     return false;

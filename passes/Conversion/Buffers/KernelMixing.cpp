@@ -27,7 +27,15 @@ template <typename Attention> static void addHeads(CallBuilder &call, Attention 
   call.extent(q[2]).extent(v[2]).extent(q[3]).extent(v[3]);
 }
 
-/// Its window, scores and sinks.
+/// The positions of tokens in their documents, or null.
+template <typename Op> static void addDocuments(CallBuilder &call, Op op, BufferBuilder &b) {
+  if (op.getDocuments())
+    call.pointer(b.dense(op.getDocuments()));
+  else
+    call.null();
+}
+
+/// Its window, scores, sinks and documents.
 template <typename Attention> static void addForm(CallBuilder &call, Attention op, BufferBuilder &b) {
   Type element = typeOf(op.getQ()).getElementType();
   call.extent(op.getWindow().value_or(0)).flag(op.getAlibi()).real(op.getScale().convertToDouble(), element);
@@ -36,6 +44,7 @@ template <typename Attention> static void addForm(CallBuilder &call, Attention o
     call.pointer(b.dense(op.getSinks()));
   else
     call.null();
+  addDocuments(call, op, b);
 }
 
 /// What the kernels over whole sequences begin with.
@@ -93,12 +102,13 @@ static LogicalResult emitCachedAttention(CachedAttentionOp op, BufferBuilder &b)
   return success();
 }
 
-/// Extents and operands that all scans begin with: u, dt, a, B, C, d.
+/// Extents and operands that all scans begin with: u, dt, a, B, C, d, documents.
 template <typename ScanLike> static void beginScan(CallBuilder &call, ScanLike op, BufferBuilder &b) {
   RankedTensorType u = typeOf(op.getU());
   call.extent(u.getDimSize(0)).extent(u.getDimSize(1)).extent(u.getDimSize(2)).extent(typeOf(op.getA()).getDimSize(1));
   call.rows(b.rows(op.getU())).pointer(b.dense(op.getDt())).pointer(b.dense(op.getA()));
   call.rows(b.rows(op.getB())).rows(b.rows(op.getC())).pointer(b.dense(op.getD()));
+  addDocuments(call, op, b);
 }
 
 static LogicalResult emitScan(SelectiveScanOp op, BufferBuilder &b) {
@@ -137,6 +147,23 @@ static LogicalResult emitScanGrad(SelectiveScanGradOp op, BufferBuilder &b) {
   return success();
 }
 
+static LogicalResult emitDocumentPositions(DocumentPositionsOp op, BufferBuilder &b) {
+  ArrayRef<int64_t> tokens = typeOf(op.getTokens()).getShape();
+  CallBuilder call;
+  call.extent(tokens[0]).extent(tokens[1]).extent(op.getSeparator()).pointer(b.dense(op.getTokens()));
+  if (op.getCount())
+    call.pointer(b.dense(op.getCount()));
+  else
+    call.null();
+  call.pointer(b.denseResult(resultOf(op.getY())));
+  if (op.getNext())
+    call.pointer(b.denseResult(resultOf(op.getNext())));
+  else
+    call.null();
+  call.emit(b.builder, op.getLoc(), "moire_document_positions");
+  return success();
+}
+
 std::optional<LogicalResult> moire::emitMixing(Operation *op, BufferBuilder &builder) {
   if (auto attention = dyn_cast<SoftmaxAttentionOp>(op))
     return emitAttention(attention, builder);
@@ -150,5 +177,7 @@ std::optional<LogicalResult> moire::emitMixing(Operation *op, BufferBuilder &bui
     return emitStatefulScan(scan, builder);
   if (auto gradient = dyn_cast<SelectiveScanGradOp>(op))
     return emitScanGrad(gradient, builder);
+  if (auto positions = dyn_cast<DocumentPositionsOp>(op))
+    return emitDocumentPositions(positions, builder);
   return std::nullopt;
 }

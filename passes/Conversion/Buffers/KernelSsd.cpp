@@ -23,13 +23,17 @@ static std::string versionOf(StringRef kernel, Value activation) {
   return ("moire_" + kernel + (type.isBF16() ? "_bf16" : type.isF64() ? "_f64" : "_f32")).str();
 }
 
-/// Extents and operands that all of them begin with: x, dt, a, B, C, d.
+/// Extents and operands that all of them begin with: x, dt, a, B, C, d, documents.
 template <typename Scan> static void begin(CallBuilder &call, Scan op, BufferBuilder &b) {
   ArrayRef<int64_t> x = typeOf(op.getX()).getShape(), in = typeOf(op.getB()).getShape();
   for (int64_t extent : {x[0], x[1], x[2], x[3], in[2], in[3], static_cast<int64_t>(op.getChunk())})
     call.extent(extent);
   call.rows(b.rows(op.getX(), headRowRank)).pointer(b.dense(op.getDt())).pointer(b.dense(op.getA()));
   call.rows(b.rows(op.getB(), headRowRank)).rows(b.rows(op.getC(), headRowRank)).pointer(b.dense(op.getD()));
+  if (op.getDocuments())
+    call.pointer(b.dense(op.getDocuments()));
+  else
+    call.null();
 }
 
 static LogicalResult emitScan(SsdScanOp op, BufferBuilder &b) {

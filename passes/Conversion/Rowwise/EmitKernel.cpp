@@ -193,6 +193,8 @@ Value KernelEmitter::applyFn(OpBuilder &b, Fn fn, ValueRange v) {
     return math::ErfcOp::create(b, loc, v[0]);
   case Fn::Sqrt:
     return math::SqrtOp::create(b, loc, v[0]);
+  case Fn::ToReal:
+    return arith::SIToFPOp::create(b, loc, plan.real, v[0]);
   case Fn::Greater:
     return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, v[0], v[1]);
   case Fn::NotNegative: {

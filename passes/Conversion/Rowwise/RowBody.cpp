@@ -360,6 +360,11 @@ LogicalResult BodyBuilder::build(Operation *inner) {
         RowValue counts = graph.map(Fn::NotNegative, {get(o.getTargets())});
         return set(o.getY(), select(counts, number(1), number(0))), success();
       })
+      .Case([&](ReachesBackOp o) {
+        RowValue age = graph.map(Fn::ToReal, {get(o.getDocuments())});
+        RowValue reaches = graph.map(Fn::Greater, {age, number(double(o.getBy()) - 0.5)});
+        return set(o.getY(), select(reaches, number(1), number(0))), success();
+      })
       .Case<RmsNormOp, RmsNormGradOp, LayerNormOp, LayerNormGradOp, CrossEntropyOp, CrossEntropyGradOp, RopeOp,
             ConcatOp, TileOp, FoldOp>(apply)
       .Case([&](LookupOp o) { return build(o); })

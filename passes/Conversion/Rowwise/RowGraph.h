@@ -37,6 +37,7 @@ enum class Fn {
   Log1p,
   Erfc,
   Sqrt,
+  ToReal, ///< of a whole number
   Greater,
   NotNegative,
   Same,

@@ -89,13 +89,14 @@ Value BlockBuilder::attention(AttentionOp op, Value x) {
   FloatAttr factor = b.getF64FloatAttr(scale * temperature(op));
   Value sinks = op.getSinks() ? own("sinks") : Value(), y;
   if (stepping()) {
-    auto cached = CachedAttentionOp::create(b, loc, q, k, v, states[0], states[1], context.position, sinks,
-                                            op.getWindowAttr(), factor, op.getSoftcapAttr(), op.getAlibiAttr());
+    auto cached =
+        CachedAttentionOp::create(b, loc, q, k, v, states[0], states[1], context.position, sinks, context.documents,
+                                  op.getWindowAttr(), factor, op.getSoftcapAttr(), op.getAlibiAttr());
     y = cached.getY();
     newStates = {cached.getKOut(), cached.getVOut()};
   } else {
-    y = SoftmaxAttentionOp::create(b, loc, q, k, v, sinks, op.getBidirectionalAttr(), op.getWindowAttr(), factor,
-                                   op.getSoftcapAttr(), op.getAlibiAttr())
+    y = SoftmaxAttentionOp::create(b, loc, q, k, v, sinks, context.documents, op.getBidirectionalAttr(),
+                                   op.getWindowAttr(), factor, op.getSoftcapAttr(), op.getAlibiAttr())
             .getY();
   }
   if (op.getGate())
@@ -124,12 +125,13 @@ Value BlockBuilder::latentAttention(LatentAttentionOp op, Value x) {
   Value y;
   if (stepping()) {
     auto cached = CachedAttentionOp::create(b, loc, q, k, v, states[0], states[1], context.position, /*sinks=*/Value(),
+                                            context.documents,
                                             /*window=*/IntegerAttr(), scale, /*softcap=*/FloatAttr(),
                                             /*alibi=*/UnitAttr());
     y = cached.getY();
     newStates = {cached.getKOut(), cached.getVOut()};
   } else {
-    y = SoftmaxAttentionOp::create(b, loc, q, k, v, /*sinks=*/Value(), /*bidirectional=*/UnitAttr(),
+    y = SoftmaxAttentionOp::create(b, loc, q, k, v, /*sinks=*/Value(), context.documents, /*bidirectional=*/UnitAttr(),
                                    /*window=*/IntegerAttr(), scale, /*softcap=*/FloatAttr(), /*alibi=*/UnitAttr())
             .getY();
   }

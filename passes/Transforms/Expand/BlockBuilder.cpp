@@ -49,16 +49,16 @@ FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
 
 // ---- The blocks ----------------------------------------------------------------------------------------------------
 
-Value BlockBuilder::embed(EmbedOp op, Value tokens) {
-  return LookupOp::create(b, loc, tokens, own("weight")).getY();
-}
+Value BlockBuilder::embed(EmbedOp op, Value tokens) { return LookupOp::create(b, loc, tokens, own("weight")).getY(); }
 
 Value BlockBuilder::positions(LearnedPositionsOp op, Value x) {
   Value table = own("weight");
+  if (context.documents)
+    return LookupOp::create(b, loc, context.documents, table).getY();
   if (stepping())
-    table = DynamicSliceOp::create(b, loc, type({shapeOf(x)[1], shapeOf(x)[2]}, elementOf(table)), table,
-                                   context.position)
-                .getY();
+    table =
+        DynamicSliceOp::create(b, loc, type({shapeOf(x)[1], shapeOf(x)[2]}, elementOf(table)), table, context.position)
+            .getY();
   return BroadcastOp::create(b, loc, x.getType(), table).getY();
 }
 
@@ -71,6 +71,8 @@ Value BlockBuilder::sinusoids(Value x) {
   // Sines and cosines take turns.
   auto column = [&](Value values) { return reshape(values, {length, width / 2, 1}); };
   Value rows = reshape(concat({column(tables.getSin()), column(tables.getCos())}, 2), {length, width});
+  if (context.documents)
+    return LookupOp::create(b, loc, context.documents, cast(rows, elementOf(x))).getY();
   rows = cast(positionRows(rows, time), elementOf(x));
   return BroadcastOp::create(b, loc, x.getType(), rows).getY();
 }
@@ -79,8 +81,8 @@ Value BlockBuilder::norm(NormOp op, Value x) {
   if (op.getKind() == NormKind::Rms)
     return rmsNorm(x, own("weight"), op.getEpsAttr(), op.getGroups());
   // The tensor-level op always adds a bias; without one it adds zero, which fusion folds away.
-  Value bias = op.getBias() ? own("bias")
-                            : FillOp::create(b, loc, type({widthOf(x)}, full()), b.getF64FloatAttr(0)).getY();
+  Value bias =
+      op.getBias() ? own("bias") : FillOp::create(b, loc, type({widthOf(x)}, full()), b.getF64FloatAttr(0)).getY();
   return LayerNormOp::create(b, loc, x, own("weight"), bias, op.getEpsAttr()).getY();
 }
 

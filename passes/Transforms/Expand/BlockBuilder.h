@@ -43,6 +43,8 @@ struct ExpansionContext {
   Precision precision;
   int64_t decodeContext = 0; ///< positions that the state has room for (Step)
   mlir::Value position;      ///< scalar i32, the position of the first new token (Step)
+  /// Positions of the tokens in their documents, where these are isolated from each other; else null.
+  mlir::Value documents;
 };
 
 /// Emits blocks at the builder's insertion point.

@@ -66,6 +66,9 @@ private:
   };
 
   func::FuncOp begin(StringRef name, ArrayRef<Type> leading);
+  /// Where documents are isolated: finds their tokens' positions, from the state `count` on if there is one. Returns
+  /// the state that comes out, or null.
+  Value findDocuments(Value count = {});
   void setArgAttr(unsigned index, StringRef name, Attribute value) { function.setArgAttr(index, name, value); }
   /// Ends the function with `results`, and gives each its attributes.
   void finish(ArrayRef<Value> results, ArrayRef<DictionaryAttr> attributes);
@@ -94,7 +97,7 @@ private:
   OpBuilder b;
   func::FuncOp function;
   Scope outermost;
-  ExpansionContext context{Mode::Train, {}, 0, {}};
+  ExpansionContext context{Mode::Train, {}, 0, {}, {}};
   Routings routings;
   llvm::StringMap<int64_t> metricUses;
 };
@@ -119,6 +122,19 @@ func::FuncOp FunctionExpansion::begin(StringRef name, ArrayRef<Type> leading) {
   }
   b.setInsertionPointToStart(entry);
   return function;
+}
+
+Value FunctionExpansion::findDocuments(Value count) {
+  context.documents = Value();
+  if (!model.getIsolate())
+    return Value();
+  setArgAttr(0, "moire.separator", model.getSeparatorAttr());
+  Value tokens = function.getArgument(0);
+  Type next = count ? count.getType() : Type();
+  auto positions = DocumentPositionsOp::create(b, model.getLoc(), tokens.getType(), next, tokens, count,
+                                               model.getSeparatorAttr());
+  context.documents = positions.getY();
+  return positions.getNext();
 }
 
 void FunctionExpansion::finish(ArrayRef<Value> results, ArrayRef<DictionaryAttr> attributes) {
@@ -296,6 +312,7 @@ LogicalResult FunctionExpansion::train() {
   context.mode = Mode::Train;
   begin("train", {tokens, tokens, fullScalar()});
   setArgAttr(2, "moire.seed", b.getUnitAttr());
+  findDocuments();
   Collected collected;
   FailureOr<Value> logits = expandModel(collected);
   if (failed(logits))
@@ -318,6 +335,7 @@ LogicalResult FunctionExpansion::eval() {
                                       b.getI32Type());
   context.mode = Mode::Eval;
   begin("eval", {tokens, tokens});
+  findDocuments();
   Collected collected;
   FailureOr<Value> logits = expandModel(collected);
   if (failed(logits))
@@ -342,6 +360,13 @@ LogicalResult FunctionExpansion::step(StringRef name, int64_t tokens, int64_t de
 
   llvm::DenseMap<Operation *, unsigned> firstState;
   unsigned states = 0;
+  auto addState = [&](RankedTensorType type, Location loc) -> Value {
+    unsigned argument = function.getNumArguments();
+    (void)function.insertArgument(argument, type, dictionary({{"moire.state", b.getI64IntegerAttr(states++)}}), loc);
+    return function.getArgument(argument);
+  };
+  // How much of its document the sequence has read is a state of the model, zero at first like all others.
+  Value next = findDocuments(model.getIsolate() ? addState(RankedTensorType::get({1}, i32), model.getLoc()) : Value());
   model.walk<WalkOrder::PreOrder>([&](Operation *op) {
     llvm::SmallVector<int64_t> counts;
     for (auto repeat = op->getParentOfType<RepeatOp>(); repeat; repeat = repeat->getParentOfType<RepeatOp>())
@@ -349,10 +374,7 @@ LogicalResult FunctionExpansion::step(StringRef name, int64_t tokens, int64_t de
     for (auto [i, type] : llvm::enumerate(BlockBuilder::stateTypes(op, context))) {
       if (i == 0)
         firstState[op] = states;
-      unsigned argument = function.getNumArguments();
-      (void)function.insertArgument(argument, prepend(counts, type), dictionary({{"moire.state", b.getI64IntegerAttr(states++)}}),
-                                    op->getLoc());
-      outermost.states[op].push_back(function.getArgument(argument));
+      outermost.states[op].push_back(addState(prepend(counts, type), op->getLoc()));
     }
   });
 
@@ -363,6 +385,10 @@ LogicalResult FunctionExpansion::step(StringRef name, int64_t tokens, int64_t de
   auto flat = RankedTensorType::get({static_cast<int64_t>(model.getVocab())}, elementOf(*logits));
   llvm::SmallVector<Value> results{ReshapeOp::create(b, model.getLoc(), flat, *logits).getY()};
   llvm::SmallVector<DictionaryAttr> attributes{b.getDictionaryAttr({})};
+  if (next) {
+    results.push_back(next);
+    attributes.push_back(dictionary({{"moire.state", b.getI64IntegerAttr(0)}}));
+  }
   for (auto &[op, values] : collected.states)
     for (auto [i, value] : llvm::enumerate(values)) {
       results.push_back(value);

@@ -37,9 +37,9 @@ Value BlockBuilder::convolve(Value x, int64_t taps) {
     x = window;
     padding = Padding::Valid;
   }
-  Value y =
-      ConvOp::create(b, loc, type, x, own("conv.weight"), own("conv.bias"), PaddingAttr::get(b.getContext(), padding))
-          .getY();
+  Value y = ConvOp::create(b, loc, type, x, own("conv.weight"), own("conv.bias"), context.documents,
+                           PaddingAttr::get(b.getContext(), padding))
+                .getY();
   return unary(Unary::Silu, y);
 }
 
@@ -59,11 +59,12 @@ Value BlockBuilder::mamba2(Mamba2Op op, Value x) {
 
   Value y;
   if (stepping()) {
-    auto scan = StatefulSsdScanOp::create(b, loc, values, dt, a, in, out, own("D"), states.back(), op.getChunk());
+    auto scan = StatefulSsdScanOp::create(b, loc, values, dt, a, in, out, own("D"), states.back(), context.documents,
+                                          op.getChunk());
     y = scan.getY();
     newStates.push_back(scan.getStateOut());
   } else {
-    y = SsdScanOp::create(b, loc, values, dt, a, in, out, own("D"), op.getChunk()).getY();
+    y = SsdScanOp::create(b, loc, values, dt, a, in, out, own("D"), context.documents, op.getChunk()).getY();
   }
   y = binary(Binary::Mul, reshape(y, {batch, time, inner}), unary(Unary::Silu, z));
   if (op.getNorm())

@@ -42,11 +42,11 @@ Value BlockBuilder::mamba(MambaOp op, Value x) {
 
   Value y;
   if (stepping()) {
-    auto scan = StatefulScanOp::create(b, loc, u, dt, a, in, out, own("D"), states.back());
+    auto scan = StatefulScanOp::create(b, loc, u, dt, a, in, out, own("D"), states.back(), context.documents);
     y = scan.getY();
     newStates.push_back(scan.getStateOut());
   } else {
-    y = SelectiveScanOp::create(b, loc, u, dt, a, in, out, own("D")).getY();
+    y = SelectiveScanOp::create(b, loc, u, dt, a, in, out, own("D"), context.documents).getY();
   }
   return linear(binary(Binary::Mul, y, unary(Unary::Silu, g)), own("out_proj.weight"), activation());
 }

@@ -90,6 +90,9 @@ static RowRead shifted(Value value, int64_t shift) {
   return {value, AffineMap::get(2, 0, {batch, time + shift}, context)};
 }
 
+/// The number at `t + shift` of a `[batch, time]` value.
+static RowRead age(Value value, int64_t shift) { return shifted(value, shift); }
+
 /// Row `index` of a `[taps, channels]` value.
 static RowRead tap(Value value, int64_t index) {
   MLIRContext *context = value.getContext();
@@ -114,8 +117,8 @@ SmallVector<RowRead> moire::readsOf(Operation *op, ArrayRef<int64_t> domain) {
       int64_t rowRank = rows.getOperandRowRank(operand.getOperandNumber());
       int64_t outer = rowRank < 0 ? 0 : shapeOf(operand.get().getType()).size() - rowRank;
       if (isa<RopeOp>(op) && operand.getOperandNumber() > 0) // a table row belongs to a time step
-        reads.push_back({operand.get(), rank == 0 ? lastDims(context, 0, 0)
-                                                  : AffineMap::get(rank, 0, getAffineDimExpr(1, context))});
+        reads.push_back({operand.get(),
+                         rank == 0 ? lastDims(context, 0, 0) : AffineMap::get(rank, 0, getAffineDimExpr(1, context))});
       else
         reads.push_back({operand.get(), lastDims(context, rank, outer)});
     }
@@ -130,6 +133,8 @@ SmallVector<RowRead> moire::readsOf(Operation *op, ArrayRef<int64_t> domain) {
         for (int64_t k = 0; k < count; ++k)
           reads.push_back(tap(o.getW(), k));
         whole(o.getBias());
+        if (o.getDocuments())
+          reads.push_back(age(o.getDocuments(), 0));
       })
       .Case([&](ConvGradInputOp o) {
         int64_t count = taps(o.getW());
@@ -137,12 +142,16 @@ SmallVector<RowRead> moire::readsOf(Operation *op, ArrayRef<int64_t> domain) {
           reads.push_back(shifted(o.getDy(), count - 1 - k));
         for (int64_t k = 0; k < count; ++k)
           reads.push_back(tap(o.getW(), k));
+        for (int64_t k = 0; o.getDocuments() && k < count; ++k)
+          reads.push_back(age(o.getDocuments(), count - 1 - k));
       })
       .Case([&](ConvGradWeightOp o) {
         int64_t count = taps(o.getDw());
         for (int64_t k = 0; k < count; ++k)
           reads.push_back(shifted(o.getX(), k - (count - 1)));
         reads.push_back(shifted(o.getDy(), 0));
+        if (o.getDocuments())
+          reads.push_back(age(o.getDocuments(), 0));
       })
       .Case([&](BalanceLossOp o) {
         reads.push_back({o.getProbs(), lastDims(context, rank, rank)});
@@ -179,11 +188,23 @@ static Value multiply(OpBuilder &builder, Location loc, Value a, Value b) {
   return BinaryOp::create(builder, loc, a.getType(), a, b, Binary::Mul);
 }
 
-/// `sum_k rows[k] * rows[taps + k]`, in order.
-static Value dotTaps(OpBuilder &builder, Location loc, ValueRange rows, unsigned taps) {
+/// `row`, or zeros where the document of a token with `age` does not reach back `by` tokens. Without documents `age` is
+/// null, and every row counts.
+static Value ifReached(OpBuilder &builder, Location loc, Value row, Value age, int64_t by) {
+  if (!age || by == 0)
+    return row;
+  auto number = RankedTensorType::get({}, fullType(row.getType()));
+  return multiply(builder, loc, row, ReachesBackOp::create(builder, loc, number, age, by));
+}
+
+/// `sum_k rows[k] * rows[taps + k]`, in order; tap k looks back taps - 1 - k tokens from those whose `ages` are given,
+/// one for each tap.
+static Value dotTaps(OpBuilder &builder, Location loc, ValueRange rows, unsigned taps, ArrayRef<Value> ages) {
   Value sum;
   for (unsigned k = 0; k < taps; ++k) {
-    Value product = multiply(builder, loc, rows[k], rows[taps + k]);
+    // Times 1 before the product, not after: so a tap that counts rounds as without documents.
+    Value row = ifReached(builder, loc, rows[k], ages[k], taps - 1 - k);
+    Value product = multiply(builder, loc, row, rows[taps + k]);
     sum = sum ? BinaryOp::create(builder, loc, sum.getType(), sum, product, Binary::Add).getResult() : product;
   }
   return sum;
@@ -206,21 +227,28 @@ SmallVector<Value> moire::emitRow(OpBuilder &builder, Operation *op, ArrayRef<in
         return {ReduceLeadingOp::create(builder, loc, o.getY().getType(), rows[0])};
       })
       .Case([&](ConvOp o) -> SmallVector<Value> {
-        Value sum = dotTaps(builder, loc, rows, shapeOf(o.getW().getType())[0]);
-        return {BinaryOp::create(builder, loc, sum.getType(), sum, rows.back(), Binary::Add)};
+        int64_t taps = shapeOf(o.getW().getType())[0];
+        SmallVector<Value> ages(taps, o.getDocuments() ? rows.back() : Value());
+        Value sum = dotTaps(builder, loc, rows, taps, ages);
+        return {BinaryOp::create(builder, loc, sum.getType(), sum, rows[2 * taps], Binary::Add)};
       })
       .Case([&](ConvGradInputOp o) -> SmallVector<Value> {
-        return {dotTaps(builder, loc, rows, shapeOf(o.getW().getType())[0])};
+        int64_t taps = shapeOf(o.getW().getType())[0];
+        SmallVector<Value> ages(taps);
+        if (o.getDocuments())
+          ages = llvm::to_vector(rows.take_back(taps));
+        return {dotTaps(builder, loc, rows, taps, ages)};
       })
       .Case([&](ConvGradWeightOp o) -> SmallVector<Value> {
         // All taps as one row; the caller gives it its two extents back.
         SmallVector<Value> products;
-        for (Value row : rows.drop_back())
-          products.push_back(multiply(builder, loc, row, rows.back()));
-        auto row = cast<RankedTensorType>(rows.back().getType());
-        int64_t taps = products.size();
+        int64_t taps = shapeOf(o.getDw().getType())[0];
+        Value dy = rows[taps], age = o.getDocuments() ? rows.back() : Value();
+        for (auto [k, x] : llvm::enumerate(rows.take_front(taps)))
+          products.push_back(multiply(builder, loc, ifReached(builder, loc, x, age, taps - 1 - k), dy));
+        auto row = cast<RankedTensorType>(dy.getType());
         auto all = RankedTensorType::get({row.getDimSize(0) * taps}, row.getElementType());
-        return {ConcatOp::create(builder, loc, all, products, 0), rows.back()};
+        return {ConcatOp::create(builder, loc, all, products, 0), dy};
       })
       .Case([&](BalanceLossOp o) -> SmallVector<Value> {
         Value product = multiply(builder, loc, rows[0], rows[1]);
@@ -230,8 +258,8 @@ SmallVector<Value> moire::emitRow(OpBuilder &builder, Operation *op, ArrayRef<in
       })
       .Case([&](BalanceLossGradOp o) -> SmallVector<Value> {
         double tokens = rowsOf(o.getDprobs().getType());
-        Value share = ScaleOp::create(builder, loc, rows[1].getType(), rows[1],
-                                      number(o.getFactor().convertToDouble() / tokens));
+        Value share =
+            ScaleOp::create(builder, loc, rows[1].getType(), rows[1], number(o.getFactor().convertToDouble() / tokens));
         return {multiply(builder, loc, share, rows[0])};
       })
       .Default([&](Operation *o) { return cloneAsRow(builder, o, domain, rows); });
@@ -265,8 +293,7 @@ static bool staysInside(const RowRead &read, ArrayRef<int64_t> domain) {
   return true;
 }
 
-bool moire::readThrough(Operation *op, const RowRead &read, ArrayRef<int64_t> domain,
-                        SmallVectorImpl<RowRead> &reads) {
+bool moire::readThrough(Operation *op, const RowRead &read, ArrayRef<int64_t> domain, SmallVectorImpl<RowRead> &reads) {
   size_t rowRank = rowType(read).getRank();
   if (auto slice = dyn_cast<SliceOp>(op)) {
     // Rows outside the slice are outside its source too: only the last dimension was cut.
@@ -279,8 +306,8 @@ bool moire::readThrough(Operation *op, const RowRead &read, ArrayRef<int64_t> do
     return true;
   Value x = cast<BroadcastOp>(op).getX();
   size_t rank = shapeOf(x.getType()).size(), leading = rank - std::min(rank, rowRank);
-  reads.push_back({x, AffineMap::get(read.map.getNumDims(), 0, read.map.getResults().take_back(leading),
-                                     op->getContext())});
+  reads.push_back(
+      {x, AffineMap::get(read.map.getNumDims(), 0, read.map.getResults().take_back(leading), op->getContext())});
   return true;
 }
 

@@ -36,7 +36,7 @@ void report(const char *what, const Size &z, double time, double operations) {
 }
 
 template <typename X, typename Forward, typename Backward>
-void run(const char *type, const Size &z, Forward forward, Backward backward,
+void run(const char *type, const Size &z, int64_t document, Forward forward, Backward backward,
          Values<X> (*convert)(const Values<float> &)) {
   int64_t rows = z.batch * z.time;
   Values<X> u = convert(randomFloats(rows * z.channels, -1, 1)), b = convert(randomFloats(rows * z.state, -1, 1));
@@ -46,15 +46,16 @@ void run(const char *type, const Size &z, Forward forward, Backward backward,
   Values<float> states(size_t(moire_scan_states(z.batch, z.time, z.channels, z.state)));
   Values<float> workspace(size_t(moire_scan_backward_workspace(z.batch, z.time, z.channels, z.state)));
   Values<X> y(u.size()), du(u.size()), db(b.size()), dc(c.size());
+  DocumentAges ages(z.batch, z.time, document);
   double time = shortest([&] {
     forward(z.batch, z.time, z.channels, z.state, u.data(), z.channels, dt.data(), a.data(), b.data(), z.state,
-            c.data(), z.state, d.data(), nullptr, y.data(), nullptr, states.data());
+            c.data(), z.state, d.data(), ages.get(), nullptr, y.data(), nullptr, states.data());
   });
   report((std::string(type) + " forward").c_str(), z, time, forwardOperations);
   time = shortest([&] {
     backward(z.batch, z.time, z.channels, z.state, u.data(), z.channels, dt.data(), a.data(), b.data(), z.state,
-             c.data(), z.state, d.data(), states.data(), dy.data(), du.data(), z.channels, ddt.data(), da.data(),
-             db.data(), z.state, dc.data(), z.state, dd.data(), workspace.data());
+             c.data(), z.state, d.data(), ages.get(), states.data(), dy.data(), du.data(), z.channels, ddt.data(),
+             da.data(), db.data(), z.state, dc.data(), z.state, dd.data(), workspace.data());
   });
   report((std::string(type) + " backward").c_str(), z, time, backwardOperations);
 }
@@ -63,10 +64,12 @@ Values<float> same(const Values<float> &values) { return values; }
 
 } // namespace
 
-int main() {
+/// With an argument: the length of the documents that the sequences hold.
+int main(int count, char **arguments) {
+  int64_t document = count > 1 ? std::atoll(arguments[1]) : 0;
   std::printf("%d thread(s), %s\n", moire_threads(), moire::cpu::isaName(moire::cpu::isa()));
   for (const Size &z : sizes) {
-    run<float>("f32", z, moire_scan_f32, moire_scan_backward_f32, same);
-    run<uint16_t>("bf16", z, moire_scan_bf16, moire_scan_backward_bf16, toBf16);
+    run<float>("f32", z, document, moire_scan_f32, moire_scan_backward_f32, same);
+    run<uint16_t>("bf16", z, document, moire_scan_bf16, moire_scan_backward_bf16, toBf16);
   }
 }

@@ -67,7 +67,7 @@ void perStep(const Size &z, const float *x, const float *dt, const float *a, con
 }
 
 template <typename X, typename Forward, typename Backward>
-void run(const char *type, const Size &z, Forward forward, Backward backward,
+void run(const char *type, const Size &z, int64_t document, Forward forward, Backward backward,
          Values<X> (*convert)(const Values<float> &)) {
   int64_t rows = z.batch * z.time, row = z.heads * z.dim, stateRow = z.groups * z.state;
   Values<X> x = convert(randomFloats(rows * row, -1, 1)), b = convert(randomFloats(rows * stateRow, -1, 1));
@@ -77,15 +77,16 @@ void run(const char *type, const Size &z, Forward forward, Backward backward,
   Values<float> states(size_t(moire_ssd_states(z.batch, z.time, z.heads, z.dim, z.state, z.chunk)));
   Values<float> workspace(size_t(moire_ssd_backward_workspace(z.batch, z.time, z.heads, z.groups, z.state)));
   Values<X> y(x.size()), dx(x.size()), db(b.size()), dc(c.size());
+  DocumentAges ages(z.batch, z.time, document);
   double time = shortest([&] {
     forward(z.batch, z.time, z.heads, z.dim, z.groups, z.state, z.chunk, x.data(), row, dt.data(), a.data(), b.data(),
-            stateRow, c.data(), stateRow, d.data(), nullptr, y.data(), nullptr, states.data());
+            stateRow, c.data(), stateRow, d.data(), ages.get(), nullptr, y.data(), nullptr, states.data());
   });
   report((std::string(type) + " forward").c_str(), z, time, forwardOperations(z));
   time = shortest([&] {
     backward(z.batch, z.time, z.heads, z.dim, z.groups, z.state, z.chunk, x.data(), row, dt.data(), a.data(), b.data(),
-             stateRow, c.data(), stateRow, d.data(), states.data(), dy.data(), dx.data(), row, ddt.data(), da.data(),
-             db.data(), stateRow, dc.data(), stateRow, dd.data(), workspace.data());
+             stateRow, c.data(), stateRow, d.data(), ages.get(), states.data(), dy.data(), dx.data(), row, ddt.data(),
+             da.data(), db.data(), stateRow, dc.data(), stateRow, dd.data(), workspace.data());
   });
   report((std::string(type) + " backward").c_str(), z, time, 2 * forwardOperations(z));
   if constexpr (std::is_same_v<X, float>)
@@ -99,10 +100,12 @@ Values<float> same(const Values<float> &values) { return values; }
 
 } // namespace
 
-int main() {
+/// With an argument: the length of the documents that the sequences hold.
+int main(int count, char **arguments) {
+  int64_t document = count > 1 ? std::atoll(arguments[1]) : 0;
   std::printf("%d thread(s), %s\n", moire_threads(), moire::cpu::isaName(moire::cpu::isa()));
   for (const Size &z : sizes) {
-    run<float>("f32", z, moire_ssd_scan_f32, moire_ssd_scan_backward_f32, same);
-    run<uint16_t>("bf16", z, moire_ssd_scan_bf16, moire_ssd_scan_backward_bf16, toBf16);
+    run<float>("f32", z, document, moire_ssd_scan_f32, moire_ssd_scan_backward_f32, same);
+    run<uint16_t>("bf16", z, document, moire_ssd_scan_bf16, moire_ssd_scan_backward_bf16, toBf16);
   }
 }

@@ -119,6 +119,18 @@ inline Values<float> randomFloats(int64_t count, float low, float high) {
   return values;
 }
 
+/// What kernels are told of documents of `length` tokens; null for a length of 0.
+class DocumentAges {
+  Values<int32_t> ages;
+
+public:
+  DocumentAges(int64_t batch, int64_t time, int64_t length) {
+    for (int64_t t = 0; length > 0 && t < batch * time; ++t)
+      ages.push_back(int32_t(t % time % length));
+  }
+  const int32_t *get() const { return ages.empty() ? nullptr : ages.data(); }
+};
+
 /// The upper halves of the same values: bf16, rounded towards zero.
 inline Values<uint16_t> toBf16(const Values<float> &values) {
   Values<uint16_t> halves(values.size());

@@ -16,14 +16,16 @@ namespace moire::evaluator {
 namespace {
 
 /// What taps have to do with each other: calls visit(x index, w index, y index) for every product of a convolution.
+/// With `documents`, of y's tokens, not those with x before the beginning of a token's document.
 template <typename Visit>
-void visitTaps(RankedTensorType x, RankedTensorType y, int64_t taps, bool causal, Visit visit) {
+void visitTaps(RankedTensorType x, RankedTensorType y, int64_t taps, bool causal, const int32_t *documents,
+               Visit visit) {
   int64_t inTime = x.getDimSize(1), outTime = y.getDimSize(1), channels = x.getDimSize(2);
   for (int64_t b = 0; b < x.getDimSize(0); ++b)
     for (int64_t t = 0; t < outTime; ++t)
       for (int64_t k = 0; k < taps; ++k) {
         int64_t from = t + k - (causal ? taps - 1 : 0);
-        if (from < 0 || from >= inTime)
+        if (from < 0 || from >= inTime || (documents && documents[b * outTime + t] < taps - 1 - k))
           continue;
         for (int64_t c = 0; c < channels; ++c)
           visit((b * inTime + from) * channels + c, k * channels + c, (b * outTime + t) * channels + c);
@@ -37,14 +39,14 @@ void conv(ConvOp op, Frame &f) {
   for (int64_t i = 0; i < type.getNumElements(); ++i)
     y[i] = bias[i % lastExtent(type)];
   visitTaps(op.getX().getType(), type, op.getW().getType().getDimSize(0), op.getPadding() == Padding::Causal,
-            [&](int64_t from, int64_t tap, int64_t to) { y[to] += w[tap] * x[from]; });
+            f.ints(op.getDocuments()), [&](int64_t from, int64_t tap, int64_t to) { y[to] += w[tap] * x[from]; });
 }
 
 void convGradInput(ConvGradInputOp op, Frame &f) {
   const double *dy = f.in(op.getDy()), *w = f.in(op.getW());
   double *dx = f.out(op.getDx());
   RankedTensorType type = op.getDx().getType();
-  visitTaps(type, type, op.getW().getType().getDimSize(0), /*causal=*/true,
+  visitTaps(type, type, op.getW().getType().getDimSize(0), /*causal=*/true, f.ints(op.getDocuments()),
             [&](int64_t from, int64_t tap, int64_t to) { dx[from] += w[tap] * dy[to]; });
 }
 
@@ -52,7 +54,7 @@ void convGradWeight(ConvGradWeightOp op, Frame &f) {
   const double *x = f.in(op.getX()), *dy = f.in(op.getDy());
   double *dw = f.out(op.getDw()), *dbias = f.out(op.getDbias());
   RankedTensorType type = op.getX().getType();
-  visitTaps(type, type, op.getDw().getType().getDimSize(0), /*causal=*/true,
+  visitTaps(type, type, op.getDw().getType().getDimSize(0), /*causal=*/true, f.ints(op.getDocuments()),
             [&](int64_t from, int64_t tap, int64_t to) { dw[tap] += x[from] * dy[to]; });
   for (int64_t i = 0; i < type.getNumElements(); ++i)
     dbias[i % lastExtent(type)] += dy[i];
@@ -75,6 +77,7 @@ struct Form {
   int32_t alibi;
   double scale, softcap;
   const double *sinks;
+  const int32_t *documents;
 
   template <typename Attention> Form(Attention op, Frame &f) {
     ArrayRef<int64_t> q = op.getQ().getType().getShape(), v = op.getV().getType().getShape();
@@ -85,33 +88,35 @@ struct Form {
     scale = op.getScale().convertToDouble();
     softcap = op.getSoftcap() ? op.getSoftcap()->convertToDouble() : 0;
     sinks = op.getSinks() ? f.in(op.getSinks()) : nullptr;
+    documents = f.ints(op.getDocuments());
   }
 };
 
 void attention(SoftmaxAttentionOp op, Frame &f) {
   Form a(op, f);
   moire_reference_attention_f64(a.batch, a.time, a.heads, a.kvHeads, a.dim, a.valueDim, !op.getBidirectional(),
-                                a.window, a.alibi, a.scale, a.softcap, a.sinks, f.in(op.getQ()), a.row, f.in(op.getK()),
-                                a.kRow, f.in(op.getV()), a.vRow, f.out(op.getY()), a.outRow, f.out(op.getLse()));
+                                a.window, a.alibi, a.scale, a.softcap, a.sinks, a.documents, f.in(op.getQ()), a.row,
+                                f.in(op.getK()), a.kRow, f.in(op.getV()), a.vRow, f.out(op.getY()), a.outRow,
+                                f.out(op.getLse()));
 }
 
 void attentionGrad(SoftmaxAttentionGradOp op, Frame &f) {
   Form a(op, f);
   moire_reference_attention_backward_f64(
       a.batch, a.time, a.heads, a.kvHeads, a.dim, a.valueDim, !op.getBidirectional(), a.window, a.alibi, a.scale,
-      a.softcap, a.sinks, f.in(op.getQ()), a.row, f.in(op.getK()), a.kRow, f.in(op.getV()), a.vRow, f.in(op.getY()),
-      a.outRow, f.in(op.getLse()), f.in(op.getDy()), a.outRow, f.out(op.getDq()), a.row, f.out(op.getDk()), a.kRow,
-      f.out(op.getDv()), a.vRow, op.getDsinks() ? f.out(op.getDsinks()) : nullptr);
+      a.softcap, a.sinks, a.documents, f.in(op.getQ()), a.row, f.in(op.getK()), a.kRow, f.in(op.getV()), a.vRow,
+      f.in(op.getY()), a.outRow, f.in(op.getLse()), f.in(op.getDy()), a.outRow, f.out(op.getDq()), a.row,
+      f.out(op.getDk()), a.kRow, f.out(op.getDv()), a.vRow, op.getDsinks() ? f.out(op.getDsinks()) : nullptr);
 }
 
 void cachedAttention(CachedAttentionOp op, Frame &f) {
   Form a(op, f);
   // The caches that come out are the ones that went in, extended.
   Tensor kCache = f.get(op.getKCache()), vCache = f.get(op.getVCache());
-  moire_reference_attention_cached_f64(a.time, f.ints(op.getPosition())[0], op.getKCache().getType().getDimSize(0),
-                                       a.heads, a.kvHeads, a.dim, a.valueDim, a.window, a.alibi, a.scale, a.softcap,
-                                       a.sinks, f.in(op.getQ()), a.row, f.in(op.getK()), a.kRow, f.in(op.getV()),
-                                       a.vRow, kCache.floats.data(), vCache.floats.data(), f.out(op.getY()), a.outRow);
+  moire_reference_attention_cached_f64(
+      a.time, f.ints(op.getPosition())[0], op.getKCache().getType().getDimSize(0), a.heads, a.kvHeads, a.dim,
+      a.valueDim, a.window, a.alibi, a.scale, a.softcap, a.sinks, a.documents, f.in(op.getQ()), a.row, f.in(op.getK()),
+      a.kRow, f.in(op.getV()), a.vRow, kCache.floats.data(), vCache.floats.data(), f.out(op.getY()), a.outRow);
   f.set(op.getKOut(), std::move(kCache));
   f.set(op.getVOut(), std::move(vCache));
 }
@@ -121,8 +126,8 @@ template <typename ScanOp> void scan(ScanOp op, Frame &f, const double *initial,
   ArrayRef<int64_t> u = op.getU().getType().getShape();
   int64_t state = lastExtent(op.getA().getType());
   moire_reference_scan_f64(u[0], u[1], u[2], state, f.in(op.getU()), u[2], f.in(op.getDt()), f.in(op.getA()),
-                           f.in(op.getB()), state, f.in(op.getC()), state, f.in(op.getD()), initial, f.out(op.getY()),
-                           final, states);
+                           f.in(op.getB()), state, f.in(op.getC()), state, f.in(op.getD()), f.ints(op.getDocuments()),
+                           initial, f.out(op.getY()), final, states);
 }
 
 void scanGrad(SelectiveScanGradOp op, Frame &f) {
@@ -130,9 +135,9 @@ void scanGrad(SelectiveScanGradOp op, Frame &f) {
   int64_t state = lastExtent(op.getA().getType());
   moire_reference_scan_backward_f64(u[0], u[1], u[2], state, f.in(op.getU()), u[2], f.in(op.getDt()), f.in(op.getA()),
                                     f.in(op.getB()), state, f.in(op.getC()), state, f.in(op.getD()),
-                                    f.in(op.getStates()), f.in(op.getDy()), f.out(op.getDu()), u[2], f.out(op.getDdt()),
-                                    f.out(op.getDa()), f.out(op.getDb()), state, f.out(op.getDc()), state,
-                                    f.out(op.getDd()), /*workspace=*/nullptr);
+                                    f.ints(op.getDocuments()), f.in(op.getStates()), f.in(op.getDy()),
+                                    f.out(op.getDu()), u[2], f.out(op.getDdt()), f.out(op.getDa()), f.out(op.getDb()),
+                                    state, f.out(op.getDc()), state, f.out(op.getDd()), /*workspace=*/nullptr);
 }
 
 /// The forward scans of Mamba-2, with or without a state that comes in and goes out.
@@ -140,7 +145,8 @@ template <typename ScanOp> void ssdScan(ScanOp op, Frame &f, const double *initi
   ArrayRef<int64_t> x = op.getX().getType().getShape(), b = op.getB().getType().getShape();
   moire_reference_ssd_scan_f64(x[0], x[1], x[2], x[3], b[2], b[3], op.getChunk(), f.in(op.getX()), x[2] * x[3],
                                f.in(op.getDt()), f.in(op.getA()), f.in(op.getB()), b[2] * b[3], f.in(op.getC()),
-                               b[2] * b[3], f.in(op.getD()), initial, f.out(op.getY()), final, states);
+                               b[2] * b[3], f.in(op.getD()), f.ints(op.getDocuments()), initial, f.out(op.getY()),
+                               final, states);
 }
 
 void ssdScanGrad(SsdScanGradOp op, Frame &f) {
@@ -148,9 +154,9 @@ void ssdScanGrad(SsdScanGradOp op, Frame &f) {
   int64_t row = x[2] * x[3], stateRow = b[2] * b[3];
   moire_reference_ssd_scan_backward_f64(
       x[0], x[1], x[2], x[3], b[2], b[3], op.getChunk(), f.in(op.getX()), row, f.in(op.getDt()), f.in(op.getA()),
-      f.in(op.getB()), stateRow, f.in(op.getC()), stateRow, f.in(op.getD()), f.in(op.getStates()), f.in(op.getDy()),
-      f.out(op.getDx()), row, f.out(op.getDdt()), f.out(op.getDa()), f.out(op.getDb()), stateRow, f.out(op.getDc()),
-      stateRow, f.out(op.getDd()), /*workspace=*/nullptr);
+      f.in(op.getB()), stateRow, f.in(op.getC()), stateRow, f.in(op.getD()), f.ints(op.getDocuments()),
+      f.in(op.getStates()), f.in(op.getDy()), f.out(op.getDx()), row, f.out(op.getDdt()), f.out(op.getDa()),
+      f.out(op.getDb()), stateRow, f.out(op.getDc()), stateRow, f.out(op.getDd()), /*workspace=*/nullptr);
 }
 
 } // namespace
@@ -202,6 +208,20 @@ bool evaluateMixing(Operation *op, Frame &f) {
       .Case<StatefulSsdScanOp>([&](auto op) {
         double *final = f.out(op.getStateOut());
         return ssdScan(op, f, f.in(op.getState()), final, nullptr), true;
+      })
+      .Case<DocumentPositionsOp>([&](auto op) {
+        ArrayRef<int64_t> tokens = op.getTokens().getType().getShape();
+        int32_t *positions = f.outInts(op.getY()), *next = op.getNext() ? f.outInts(op.getNext()) : nullptr;
+        moire_reference_document_positions(tokens[0], tokens[1], op.getSeparator(), f.ints(op.getTokens()),
+                                           f.ints(op.getCount()), positions, next);
+        return true;
+      })
+      .Case<ReachesBackOp>([&](auto op) {
+        const int32_t *documents = f.ints(op.getDocuments());
+        double *y = f.out(op.getY());
+        for (int64_t i = 0; i < op.getY().getType().getNumElements(); ++i)
+          y[i] = documents[i] >= int64_t(op.getBy());
+        return true;
       })
       .Case<SsdScanGradOp>([&](auto op) { return ssdScanGrad(op, f), true; })
       .Default([](Operation *) { return false; });
