@@ -60,7 +60,8 @@ Result<TrainConfig> parseTrainConfig(const Json &json, const std::string &where)
       .count("checkpoint_every", config.checkpointEvery, 0)
       .count("log_every", config.logEvery, 0)
       .count("keep", config.keep, 0)
-      .count("seed", config.seed, 0);
+      .count("seed", config.seed, 0)
+      .count("separator", config.separator, 0, INT32_MAX);
   MOIRE_TRY(reader.finish());
   MOIRE_TRY(parseOptimizer(optimizer, where + ": optimizer", config.optimizer));
   MOIRE_TRY(parseSchedule(schedule, where + ": schedule", config.schedule));
@@ -76,24 +77,27 @@ Json toJson(const TrainConfig &config) {
   else
     schedule["warmup_steps"] = s.warmupSteps;
   schedule["final"] = s.final;
-  return {{"steps", config.steps},
-          {"accumulate", config.accumulate},
-          {"optimizer",
-           {{"kind", "adamw"},
-            {"lr", o.lr},
-            {"beta1", o.beta1},
-            {"beta2", o.beta2},
-            {"eps", o.eps},
-            {"weight_decay", o.weightDecay},
-            {"clip", o.clip}}},
-          {"schedule", schedule},
-          {"holdout", config.holdout},
-          {"eval_every", config.evalEvery},
-          {"eval_batches", config.evalBatches},
-          {"checkpoint_every", config.checkpointEvery},
-          {"log_every", config.logEvery},
-          {"keep", config.keep},
-          {"seed", config.seed}};
+  Json json = {{"steps", config.steps},
+               {"accumulate", config.accumulate},
+               {"optimizer",
+                {{"kind", "adamw"},
+                 {"lr", o.lr},
+                 {"beta1", o.beta1},
+                 {"beta2", o.beta2},
+                 {"eps", o.eps},
+                 {"weight_decay", o.weightDecay},
+                 {"clip", o.clip}}},
+               {"schedule", schedule},
+               {"holdout", config.holdout},
+               {"eval_every", config.evalEvery},
+               {"eval_batches", config.evalBatches},
+               {"checkpoint_every", config.checkpointEvery},
+               {"log_every", config.logEvery},
+               {"keep", config.keep},
+               {"seed", config.seed}};
+  if (config.separator >= 0)
+    json["separator"] = config.separator;
+  return json;
 }
 
 void apply(const ConfigOverrides &overrides, TrainConfig &config) {

@@ -46,6 +46,7 @@ struct TrainConfig {
   int64_t logEvery = 0;        ///< steps between plain progress lines; 0: twenty times in a run
   int64_t keep = 0;            ///< checkpoints to keep; 0: all
   int64_t seed = 0;
+  int64_t separator = -1; ///< the token that a document begins with; -1: none
 };
 
 /// What the command line changes; everything else stays.

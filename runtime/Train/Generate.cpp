@@ -72,6 +72,8 @@ Result<int64_t> generate(Model &model, const std::vector<int32_t> &prompt, int64
     if (std::any_of(logits.begin(), logits.end(), [](float value) { return std::isnan(value); }))
       return Status::error("the model's logits at position {} are not numbers", position - 1);
     const int32_t token = sample(logits.data(), choices, sampling, position);
+    if (token == sampling.end)
+      return made;
     MOIRE_TRY(emit(token));
     if (position == package.decode_context)
       return made + 1; // chosen from the last position, but there is no room to read it

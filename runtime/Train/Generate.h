@@ -24,6 +24,7 @@ struct Sampling {
   int64_t topK = 0;       ///< only the k likeliest; 0: all
   double topP = 1;        ///< only the likeliest that together have probability p
   int64_t seed = 0;
+  int64_t end = -1; ///< the token that ends the text when it is chosen; -1: none
 };
 
 /// Chooses a token from logits[0, count). `position` addresses the random number: the same seed, position and logits
@@ -31,8 +32,8 @@ struct Sampling {
 int32_t sample(const float *logits, int64_t count, const Sampling &sampling, int64_t position);
 
 /// Reads `prompt`, then chooses up to `count` tokens, each given to `emit` at once. Only tokens below `pieces` are
-/// chosen. Ends early when the model's decode context is full; returns the number of tokens chosen. A prompt that
-/// leaves no room is an error.
+/// chosen. Ends early when the model's decode context is full, or before `sampling.end`, which is not given to `emit`;
+/// returns the number of tokens given. A prompt that leaves no room is an error.
 Result<int64_t> generate(Model &model, const std::vector<int32_t> &prompt, int64_t count, int64_t pieces,
                          const Sampling &sampling, const std::function<Status(int32_t)> &emit);
 

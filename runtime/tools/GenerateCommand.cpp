@@ -67,10 +67,16 @@ Result<int> runGenerate(const Options &options) {
       MOIRE_TRY(stream.write(options.prompt + (run.tokenizer.pieces() == INT32_MAX ? " " : "")));
     return stream.add(token);
   };
-  MOIRE_ASSIGN(const int64_t made,
-               generate(run.model, prompt, options.tokens, run.tokenizer.pieces(), options.sampling, emit));
+  Sampling sampling = options.sampling;
+  sampling.end = run.state.config.separator; // the next document begins with it
+  MOIRE_ASSIGN(const int64_t made, generate(run.model, prompt, options.tokens, run.tokenizer.pieces(), sampling, emit));
+  if (made == 0)
+    MOIRE_TRY(stream.write(options.prompt));
   MOIRE_TRY(stream.write("\n"));
-  if (made < options.tokens)
+  const bool isFull = static_cast<int64_t>(prompt.size()) + made > run.model.package()->decode_context;
+  if (made < options.tokens && !isFull)
+    fmt::print(stderr, "moire: note: stopped after {} of {} tokens: the document ends\n", made, options.tokens);
+  else if (made < options.tokens)
     fmt::print(stderr, "moire: note: stopped after {} of {} tokens: the model's context of {} positions is full\n",
                made, options.tokens, run.model.package()->decode_context);
   return 0;

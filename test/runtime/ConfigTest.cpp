@@ -42,6 +42,16 @@ TEST(Config, ReadsAndWritesEverything) {
   EXPECT_EQ(toJson(*again), toJson(*config));
 }
 
+TEST(Config, ASeparatorIsThereOrNot) {
+  EXPECT_EQ(parse(full)->separator, -1);
+  EXPECT_FALSE(toJson(*parse(full)).contains("separator"));
+  const auto config = parse(with("\"seed\":0", "\"seed\":0,\"separator\":10"));
+  ASSERT_OK(config);
+  EXPECT_EQ(config->separator, 10);
+  EXPECT_EQ(parse(toJson(*config).dump())->separator, 10);
+  EXPECT_ERROR(parse(with("\"seed\":0", "\"separator\":-1")), "`separator` must be");
+}
+
 TEST(Config, RefusesWhatItDoesNotKnow) {
   EXPECT_ERROR(parse(with("\"steps\"", "\"step\"")), "key `steps` is missing");
   EXPECT_ERROR(parse(with("\"seed\"", "\"sead\"")), "unknown key `sead`");

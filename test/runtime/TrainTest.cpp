@@ -13,6 +13,7 @@
 #include "runtime/Train/Evaluate.h"
 #include "runtime/Train/Generate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <numbers>
@@ -306,6 +307,11 @@ TEST_F(Training, GenerationReadsThePromptAndStopsWhenFull) {
   }
   EXPECT_EQ(made, std::vector<int32_t>(expected.begin() + 9, expected.end()));
   const auto ignore = [](int32_t) { return Status(); };
+  // The token that a document begins with ends the text before it.
+  Sampling ending = greedy;
+  ending.end = made[3];
+  const auto first = std::find(made.begin(), made.end(), made[3]) - made.begin();
+  EXPECT_EQ(*generate(run->model, prompt, 5, 256, ending, ignore), first);
   EXPECT_EQ(*generate(run->model, prompt, 100, 256, greedy, ignore), 24 - 9 + 1);
   EXPECT_ERROR(generate(run->model, std::vector<int32_t>(25, 1), 1, 256, greedy, ignore),
                "the prompt has 25 tokens, the model's context for generation 24");
