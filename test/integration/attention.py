@@ -174,28 +174,41 @@ CASES = {
 }
 
 
-def check(name, positions=False, head=None, layer="attention", **arguments):
+def completed(layer="attention", **arguments):
+    """The arguments of a case with those that all have."""
     if layer == "attention":
         arguments = {**BASE, **({} if "head_dim" in arguments else {"head_dim": DIM}), **arguments}
+    return dict(layer=layer, **arguments)
+
+
+def spec_of(positions=False, head=None, layer="attention", **arguments):
     listed = ", ".join(f"{key} = {write(value)}" for key, value in arguments.items())
     body = ("x += sinusoidal_positions(x)\n  " if positions else "") + f"x += rms_norm(x) |> {layer}({listed})\n"
     body += f"  return rms_norm(x) |> head(vocab{f', softcap = {head}' if head else ''})"
-    decodes = arguments.get("causal", True)
-    package = compile_spec(FRAME.format(body=body), *([] if decodes else NOT_CAUSAL))
-    model = Model(package)
-    model.randomise(seed=4)
-    p = {path: torch.from_numpy(value.copy()).requires_grad_() for path, value in model.tensors().items()}
-    tokens, targets = model.tokens()
-    metrics = model.train_step(tokens, targets)
+    return FRAME.format(body=body)
 
+
+def logits_of(p, tokens, positions=False, head=None, layer="attention", **arguments):
     x = p["embed.weight"][torch.from_numpy(tokens).long()]
     if positions:
         x = x + sinusoids(x.shape[1], WIDTH)
     inner = rms(x, p["rms_norm.weight"], 1e-5)
     x = x + (attention if layer == "attention" else latent_attention)(p, inner, **arguments)
     logits = rms(x, p["rms_norm_1.weight"], 1e-5) @ p["head.weight"]
-    if head:
-        logits = head * torch.tanh(logits / head)
+    return head * torch.tanh(logits / head) if head else logits
+
+
+def check(name, **case):
+    case = completed(**case)
+    decodes = case.get("causal", True)
+    package = compile_spec(spec_of(**case), *([] if decodes else NOT_CAUSAL))
+    model = Model(package)
+    model.randomise(seed=4)
+    p = {path: torch.from_numpy(value.copy()).requires_grad_() for path, value in model.tensors().items()}
+    tokens, targets = model.tokens()
+    metrics = model.train_step(tokens, targets)
+
+    logits = logits_of(p, tokens, **case)
     loss = F.cross_entropy(logits.reshape(-1, VOCAB), torch.from_numpy(targets).long().reshape(-1))
     loss.backward()
 

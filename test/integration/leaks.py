@@ -30,6 +30,10 @@ model test(width = 32, vocab = 64) {{
 }}
 train {{ batch = 4   context = 8   steps = 1   optimizer = adamw(lr = 1e-3)   schedule = constant(warmup = 0%) }}
 """
+# Documents in the two sequences of a batch begin at these positions, beside the first one.
+SEPARATOR = 5
+STARTS = ([4, 5, 17], [1, 16, 23])
+ISOLATED = ("gpt", "mamba", "mamba2", "moe_mamba", "mixtral", "deepseek_v3", "granite4")
 # What the compiler must refuse, what it must tell of, and what it must prove.
 LAYERS = {
     "both directions": ("attention(heads = 2, causal = false)", "refused"),
@@ -71,6 +75,30 @@ def judge(seen):
         future |= bool(changed[example, :position].any())
         past |= bool(changed[example, position:].any())
     return future, neighbours, past
+
+
+def check_documents(name, spec, *options):
+    """Separators at three places of each sequence: nothing that comes before one is seen behind it."""
+    options = (*options, "-Dbatch=2", "-Dcontext=24", f"-Dseparator={SEPARATOR}")
+    for precision in ("f32", "bf16"):
+        for isolate in ("true", "false"):
+            model = Model(compile_spec(spec, f"--precision={precision}", *options, f"-Disolate={isolate}"))
+            model.randomise(seed=1)
+            tokens, targets = model.tokens(0)
+            tokens[tokens == SEPARATOR] = SEPARATOR + 1
+            for example, starts in enumerate(STARTS):
+                tokens[example, starts] = SEPARATOR
+            before, crossed, own = losses(model, tokens, targets), False, False
+            for example, position in ((0, 2), (0, 5), (1, 0), (1, 19)):
+                other = tokens.copy()
+                other[example, position] = SEPARATOR + 1 + (other[example, position] - SEPARATOR) % 7
+                end = min([start for start in STARTS[example] if start > position] + [tokens.shape[1]])
+                changed = losses(model, other, targets) != before
+                own |= bool(changed[example, position:end].any())
+                crossed |= bool(changed[example, :position].any() or changed[example, end:].any())
+            assert own, f"{name}: a change of a token is not seen at all"
+            assert crossed == (isolate == "false"), f"{name} {precision}: {isolate=}, and seen: {crossed}"
+        print(f"ok   {name} {precision}: documents are apart when isolated, and are not when not", flush=True)
 
 
 def proof(spec, *options):
@@ -130,6 +158,8 @@ def main(arguments):
         spec = os.path.join(SOURCE, "examples", name, f"{name}.moire")
         if os.path.exists(spec):
             check(name, spec, *small(spec))
+        if name in ISOLATED:
+            check_documents(name, spec, *small(spec))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ class Attention(nn.Module):
 
     def rotate(self, x):
         a, b = x.float().chunk(2, -1)
-        return torch.cat((a * self.cos - b * self.sin, b * self.cos + a * self.sin), -1).to(x.dtype)
+        cos, sin = self.cos[:x.shape[-2]], self.sin[:x.shape[-2]]
+        return torch.cat((a * cos - b * sin, b * cos + a * sin), -1).to(x.dtype)
 
 
 class SwiGLU(nn.Module):
@@ -241,13 +242,16 @@ class Model(nn.Module):
             if p.dim() >= 2 and not any(part in name for part in ("A_log", "conv", "dt_proj")):
                 nn.init.normal_(p, std=0.02 if "embed" in name else math.sqrt(0.1 / p.shape[-1]))
 
-    def forward(self, tokens, targets):
-        """The cross-entropy and the balance losses, apart."""
+    def logits(self, tokens):
         x = (self.embedding if self.tied else self.embed)(tokens)
         for layer in self.layers:
             x = layer(x)
         x = self.rms_norm(x)
-        logits = (F.linear(x, self.embedding.weight) if self.tied else self.head(x)).float()
+        return (F.linear(x, self.embedding.weight) if self.tied else self.head(x)).float()
+
+    def forward(self, tokens, targets):
+        """The cross-entropy and the balance losses, apart."""
+        logits = self.logits(tokens)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten().long())
         extra = [m.balance for m in self.modules() if isinstance(m, MoE)]
         return loss, sum(extra) if extra else loss.new_zeros(())
