@@ -102,13 +102,16 @@ inline void loadRows(int64_t rows, int64_t paddedRows, int64_t columns, int64_t 
   std::memset(to + rows * padded, 0, size_t((paddedRows - rows) * padded) * sizeof(S));
 }
 
-/// Rows of elements into panels of `paddedRows` rows, zeros where there are none.
+/// Rows of elements into panels of `paddedRows` rows, zeros where there are none, also in panels that only padding is
+/// in.
 template <typename X, typename S>
 inline void loadPadded(int64_t rows, int64_t paddedRows, int64_t columns, const X *from, int64_t stride, S *to) {
   constexpr int64_t width = panelWidth<S>;
   DirectFormat<X, S>::loadPanels(rows, columns, from, stride, width, to, paddedRows);
   for (int64_t column = 0; column < columns; column += width)
     std::memset(to + column * paddedRows + rows * width, 0, size_t((paddedRows - rows) * width) * sizeof(S));
+  for (int64_t column = roundUp(columns, width); column < roundUp(columns, ssdPad); column += width)
+    std::memset(to + column * paddedRows, 0, size_t(paddedRows * width) * sizeof(S));
 }
 
 /// Panels of `paddedRows` rows into a dense matrix [rows][columns].
