@@ -10,7 +10,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages=(clang-22 lld-22 libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools libboost1.81-dev libdnnl-dev
-          libcli11-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libsentencepiece-dev sentencepiece libbenchmark-dev
+          libcli11-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libsentencepiece-dev sentencepiece libeigen3-dev libbenchmark-dev
           cmake ninja-build ccache git ca-certificates)
 [ "${1:-}" = --tests ] && packages+=(libgtest-dev libgmock-dev python3 python3-numpy python3-torch
                                      libclang-rt-22-dev)

@@ -25,20 +25,20 @@ Steps stepsFor(double tokens, double batchTokens, int64_t context, int64_t most)
   return {batch, context, accumulate, count};
 }
 
-std::string specOf(const Laws &laws, const Plan &plan, const Steps &steps, const std::string &asked) {
+std::string specOf(const JointLaw &law, const Plan &plan, const Steps &steps, const std::string &asked) {
   const Choice &choice = plan.choices.front();
   const Shape &shape = choice.shape;
   std::string out = fmt::format("// {}\n", asked);
   out += fmt::format(
       "// Size, experts and tokens: the law of {}: loss {:.3f}, from {:.3f} to {:.3f}; {} active parameters "
       "of {}, {} tokens.\n",
-      laws.joint.source, choice.loss, choice.low, choice.high, spelled(shape.active()), spelled(shape.total()),
+      law.source, choice.loss, choice.low, choice.high, spelled(shape.active()), spelled(shape.total()),
       spelled(choice.tokens));
   if (choice.limited)
     out += "// Smaller than the law would have it: the memory is the limit.\n";
-  out +=
-      fmt::format("// Learning rate: that paper's rule, for a constant rate with a linear end. Granularity {}: {}.\n",
-                  shape.granularity, plan.grainNote);
+  out += fmt::format(
+      "// Learning rate: the rule of arXiv 2502.05172, for a constant rate with a linear end. Granularity {}: {}.\n",
+      shape.granularity, plan.grainNote);
   out +=
       fmt::format("model planned(width = {}, depth = {}, {}vocab = {}) {{\n", shape.width, shape.depth,
                   shape.experts > 1 ? fmt::format("experts = {}, granularity = {}, ", shape.experts, shape.granularity)

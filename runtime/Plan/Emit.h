@@ -22,8 +22,8 @@ struct Steps {
 /// Steps of about `batchTokens` tokens, in batches of at most `most` sequences (a power of two); never fewer than 100.
 Steps stepsFor(double tokens, double batchTokens, int64_t context, int64_t most);
 
-/// The spec; `asked` is the command that the first line repeats.
-std::string specOf(const Laws &laws, const Plan &plan, const Steps &steps, const std::string &asked);
+/// The spec, planned by `law`; `asked` is the command that the first line repeats.
+std::string specOf(const JointLaw &law, const Plan &plan, const Steps &steps, const std::string &asked);
 
 } // namespace moire::runtime
 

@@ -135,7 +135,10 @@ Status checkQuestion(const Question &q, const Laws &laws) {
 
 } // namespace
 
-Result<Plan> makePlan(const Laws &laws, const Question &q) {
+Result<Plan> makePlan(const Laws &published, const Question &q, const FittedLaw *fitted) {
+  Laws laws = published;
+  if (fitted)
+    laws.joint = fitted->law;
   MOIRE_TRY(checkQuestion(q, laws));
   auto machine = laws.machines.find(q.machine);
   if (machine == laws.machines.end()) {
@@ -150,6 +153,11 @@ Result<Plan> makePlan(const Laws &laws, const Question &q) {
   Status first;
   for (int64_t experts : q.experts) {
     Choice choice = choose(laws, q, experts);
+    if (fitted) {
+      Interval ninety = fitted->ninety(
+          [&](const JointLaw &law) { return law.loss(choice.shape.active(), choice.tokens, double(experts)); });
+      choice.low = ninety.low, choice.high = ninety.high;
+    }
     Status range = q.extrapolate ? Status() : checkRange(laws.joint, choice);
     if (q.memory && choice.bytes() > *q.memory)
       range = Status::error("no model of {} experts fits {:.3g} GiB", experts, *q.memory / 0x1p30);

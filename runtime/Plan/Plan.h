@@ -12,6 +12,7 @@
 #ifndef MOIRE_RUNTIME_PLAN_PLAN_H
 #define MOIRE_RUNTIME_PLAN_PLAN_H
 
+#include "runtime/Plan/Fit.h"
 #include "runtime/Plan/Shape.h"
 
 #include <optional>
@@ -38,7 +39,7 @@ constexpr double bytesPerParameter = 16;
 struct Choice {
   Shape shape;
   double tokens = 0, flops = 0;       ///< flops = 6 active tokens
-  double loss = 0, low = 0, high = 0; ///< nats a token; the 90 % interval of the law's residuals
+  double loss = 0, low = 0, high = 0; ///< nats a token; 90 % of the law's residuals, or of its resamplings
   double loses = 0;                   ///< loss above the best choice
   double learningRate = 0;
   bool limited = false; ///< by memory: smaller than the law would have it
@@ -61,7 +62,8 @@ struct Plan {
 
 /// Answers `question`. Errors: nothing given, a contradiction, a budget that no law covers (with the range that it was
 /// fitted on), a memory limit that no model of the range fits.
-Result<Plan> makePlan(const Laws &laws, const Question &question);
+/// With `fitted`, its law stands in the place of the joint one, and intervals are those of its resamplings.
+Result<Plan> makePlan(const Laws &laws, const Question &question, const FittedLaw *fitted = nullptr);
 
 } // namespace moire::runtime
 

@@ -7,11 +7,12 @@
 //
 //===------------------------------------------------------------------------===//
 #include "runtime/Core/File.h"
-#include "runtime/Plan/Chart.h"
 #include "runtime/Plan/Emit.h"
+#include "runtime/Plan/Points.h"
 #include "runtime/Plan/Units.h"
 #include "runtime/tools/Commands.h"
 #include "runtime/tools/Compile.h"
+#include "runtime/tools/PlanOutput.h"
 
 #include <filesystem>
 #include <unistd.h>
@@ -20,7 +21,11 @@ namespace moire::runtime {
 namespace {
 
 struct Options {
-  std::string flops, gpuHours, speed, tokens, active, memory, laws, emit, out, plot, batchTokens = "262144";
+  std::string flops, gpuHours, speed, tokens, active, memory, laws, emit, out, plot, scores, batchTokens = "262144";
+  std::vector<std::string> fit;
+  std::vector<double> samples;
+  double chance = 0;
+  int resamplings = 100;
   int64_t context = 2048, vocab = 50257;
   std::vector<int64_t> experts, granularities;
   std::string machine = "h200";
@@ -59,84 +64,6 @@ Result<Question> questionOf(const Options &options) {
   return q;
 }
 
-Json toJson(const Laws &laws, const Plan &plan) {
-  Json choices = Json::array(), grains = Json::array();
-  for (const Choice &c : plan.choices)
-    choices.push_back({{"experts", c.shape.experts},
-                       {"granularity", c.shape.granularity},
-                       {"width", c.shape.width},
-                       {"depth", c.shape.depth},
-                       {"active", int64_t(c.shape.active())},
-                       {"total", int64_t(c.shape.total())},
-                       {"tokens", c.tokens},
-                       {"flops", c.flops},
-                       {"loss", c.loss},
-                       {"loss_low", c.low},
-                       {"loss_high", c.high},
-                       {"loses", plan.comparable ? Json(c.loses) : Json()},
-                       {"learning_rate", c.learningRate},
-                       {"tokens_per_parameter", c.tokens / c.shape.total()},
-                       {"bytes", c.bytes()},
-                       {"limited_by_memory", c.limited}});
-  for (const Grain &g : plan.grains)
-    grains.push_back({{"granularity", g.granularity},
-                      {"operations", g.operations},
-                      {"time", g.time},
-                      {"loss_at_equal_operations", g.atOperations},
-                      {"loss_at_equal_time", g.atTime}});
-  return {
-      {"law", laws.joint.source}, {"choices", choices}, {"granularity", grains}, {"granularity_note", plan.grainNote}};
-}
-
-void printPlan(const Laws &laws, const Question &q, const Plan &plan) {
-  fmt::print("{:>7} {:>7} {:>6} {:>8} {:>8} {:>8} {:>9} {:>7} {:>15} {:>8} {:>9} {:>7} {:>9}\n", "experts", "width",
-             "depth", "active", "total", "tokens", "flops", "loss", "90 %", "loses", "rate", "tok/par", "memory");
-  for (const Choice &c : plan.choices)
-    fmt::print("{:>7} {:>7} {:>6} {:>8} {:>8} {:>8} {:>9} {:>7.4f} {:>15} {:>8} {:>9.3g} {:>7.3g} {:>9}\n",
-               c.shape.experts, c.shape.width, c.shape.depth, spelled(c.shape.active()), spelled(c.shape.total()),
-               spelled(c.tokens), spelled(c.flops), c.loss, fmt::format("{:.3f}..{:.3f}", c.low, c.high),
-               plan.comparable ? fmt::format("{:+.4f}", c.loses) : "", c.learningRate, c.tokens / c.shape.total(),
-               fmt::format("{:.3g} GiB{}", c.bytes() / 0x1p30, c.limited ? "*" : ""));
-  fmt::print("\nlosses and sizes: the law of {}; memory: {} bytes a parameter, activations apart{}\n",
-             laws.joint.source, bytesPerParameter, q.memory ? "; * smaller than the law would have it, to fit" : "");
-  if (!plan.comparable)
-    fmt::print("each row is the budget at which the given number is its best: the rows spend differently\n");
-  fmt::print("tokens a parameter (of all): reasoning was best near {}, memorisation gains with parameters\n",
-             laws.tokensPerParameter);
-  fmt::print("\ngranularity of the first row: {}\n", plan.grainNote);
-  if (!plan.grains.empty()) {
-    fmt::print("{:>11} {:>11} {:>8} {:>26} {:>20}\n", "granularity", "operations", "time", "loss at equal operations",
-               "at equal time");
-    for (const Grain &g : plan.grains)
-      fmt::print(
-          "{:>11} {:>11.3f} {:>8.3f} {:>26} {:>20}\n", g.granularity, g.operations, g.time,
-          fmt::format("{:+.4f}", g.atOperations),
-          fmt::format("{:+.4f}{}", g.atTime, g.granularity == plan.choices.front().shape.granularity ? " <" : "  "));
-    fmt::print("time of a layer as `{}` would take it: each product its operations or its bytes\n", q.machine);
-  }
-}
-
-/// Loss over size at the budget, a curve for each number of experts, with rings at the choices.
-Chart isoFlop(const Laws &laws, const Plan &plan) {
-  Chart chart{.title = "Loss at " + spelled(plan.choices.front().flops) + " training operations",
-              .xLabel = "active parameters, embedding and head included",
-              .yLabel = "predicted loss, nats a token",
-              .curves = {}};
-  for (const Choice &choice : plan.choices) {
-    double e = double(choice.shape.experts), ring = choice.shape.active();
-    Curve curve{choice.shape.experts == 1 ? "dense" : fmt::format("{} experts", choice.shape.experts), {}};
-    constexpr int each = 30;
-    for (int i = -each; i <= each; ++i) {
-      double size = ring * std::pow(6.0, double(i) / each);
-      if (i == 0)
-        curve.marked = int(curve.points.size());
-      curve.points.push_back({size, laws.joint.loss(size, choice.flops / (6 * size), e)});
-    }
-    chart.curves.push_back(std::move(curve));
-  }
-  return chart;
-}
-
 Result<Json> billOf(const std::string &spec) {
   std::string path = (std::filesystem::temp_directory_path() / fmt::format("moire-plan-{}.moire", getpid())).string();
   MOIRE_TRY(replaceFile(path, spec));
@@ -165,15 +92,15 @@ std::string askedOf(const Options &options) {
 
 /// The spec, in the largest batch whose memory fits, checked against the compiler's own bill. Where not even one
 /// sequence fits, the model is planned again with so much less memory.
-Result<std::string> emitSpec(const Laws &laws, Question q, Plan plan, const Options &options) {
+Result<std::string> emitSpec(const Laws &laws, Question q, Plan plan, const FittedLaw *fitted, const Options &options) {
   MOIRE_ASSIGN(const double batchTokens, parseCount(options.batchTokens, "--batch-tokens"));
   const std::optional<double> limit = q.memory;
   for (int round = 0; round < 4; ++round) {
     const Choice &choice = plan.choices.front();
     double peak = 0;
     for (int64_t most = limit ? 64 : 8; most >= 1; most /= 2) {
-      std::string spec =
-          specOf(laws, plan, stepsFor(choice.tokens, batchTokens, options.context, most), askedOf(options));
+      std::string spec = specOf(fitted ? fitted->law : laws.joint, plan,
+                                stepsFor(choice.tokens, batchTokens, options.context, most), askedOf(options));
       MOIRE_ASSIGN(const Json bill, billOf(spec));
       double active = bill["parameters"]["active"], total = bill["parameters"]["total"];
       peak = bill["bytes"]["peak"];
@@ -189,11 +116,13 @@ Result<std::string> emitSpec(const Laws &laws, Question q, Plan plan, const Opti
     *q.memory -= 1.05 * (peak - *limit);
     if (*q.memory <= 0)
       break;
-    MOIRE_ASSIGN(plan, makePlan(laws, q));
+    MOIRE_ASSIGN(plan, makePlan(laws, q, fitted));
   }
   return Status::error("with its activations no planned model fits {}; --context {} would leave more room",
                        options.memory, options.context / 2);
 }
+
+bool asksForPlan(const Question &q) { return q.flops || q.tokens || q.active; }
 
 Result<int> runPlan(const Options &options) {
   if (options.printLaws) {
@@ -202,11 +131,41 @@ Result<int> runPlan(const Options &options) {
   }
   MOIRE_ASSIGN(const Laws laws, Laws::load(options.laws));
   MOIRE_ASSIGN(const Question question, questionOf(options));
-  MOIRE_ASSIGN(const Plan plan, makePlan(laws, question));
+  std::optional<FittedLaw> fitted;
+  if (!options.fit.empty()) {
+    MOIRE_ASSIGN(const std::vector<RunPoint> runs, readRuns(options.fit));
+    MOIRE_ASSIGN(fitted, fitLaw(runs, laws.joint, options.resamplings, /*seed=*/0));
+  }
+  std::optional<ScoreLaw> scores;
+  if (!options.scores.empty()) {
+    MOIRE_ASSIGN(const std::vector<ScorePoint> points, readScores(options.scores));
+    MOIRE_ASSIGN(scores, fitScores(points, options.chance));
+  } else if (options.chance != 0 || !options.samples.empty()) {
+    return Status::error("--chance and --samples are for --scores");
+  }
+  if (fitted && !asksForPlan(question)) {
+    printFit(*fitted);
+    return 0;
+  }
+  MOIRE_ASSIGN(const Plan plan, makePlan(laws, question, fitted ? &*fitted : nullptr));
+  if (scores && !options.extrapolate)
+    for (const Choice &choice : plan.choices)
+      if (!scores->flops.holds(choice.flops))
+        return Status::error(
+            "{} operations lie outside of what the scores were measured at, {} to {}; --extrapolate asks "
+            "all the same",
+            spelled(choice.flops), spelled(scores->flops.low), spelled(scores->flops.high));
+  const PlanOutput output{fitted ? fitted->law : laws.joint,
+                          laws,
+                          question,
+                          plan,
+                          fitted ? &*fitted : nullptr,
+                          scores ? &*scores : nullptr,
+                          options.samples.empty() ? std::vector<double>{1} : options.samples};
   if (!options.plot.empty())
-    MOIRE_TRY(replaceFile(options.plot, isoFlop(laws, plan).svg()));
+    MOIRE_TRY(replaceFile(options.plot, output.isoFlop().svg()));
   if (options.emit == "spec") {
-    MOIRE_ASSIGN(const std::string spec, emitSpec(laws, question, plan, options));
+    MOIRE_ASSIGN(const std::string spec, emitSpec(laws, question, plan, fitted ? &*fitted : nullptr, options));
     if (!options.out.empty())
       MOIRE_TRY(replaceFile(options.out, spec));
     else
@@ -214,9 +173,9 @@ Result<int> runPlan(const Options &options) {
   } else if (!options.out.empty()) {
     return Status::error("-o is for --emit spec");
   } else if (options.json) {
-    fmt::print("{}\n", toJson(laws, plan).dump());
+    fmt::print("{}\n", output.json().dump());
   } else {
-    printPlan(laws, question, plan);
+    output.print();
   }
   return 0;
 }
@@ -244,6 +203,14 @@ void addPlanCommand(CLI::App &app, Action &action) {
       ->capture_default_str();
   command.add_option("--laws", options->laws, "Coefficients and machines of yours, as --print-laws prints them");
   command.add_flag("--print-laws", options->printLaws, "Print the coefficients that Moire comes with, and stop");
+  command.add_option("--fit", options->fit,
+                     "Runs (folders, metrics.jsonl or .csv) whose own law is used; alone: print it");
+  command.add_option("--resamplings", options->resamplings, "Resamplings of the runs, for intervals")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  command.add_option("--scores", options->scores, "Scores by operations (.csv): predicts them from the budget");
+  command.add_option("--chance", options->chance, "Score of guessing, with --scores")->check(CLI::Range(0.0, 0.99));
+  command.add_option("--samples", options->samples, "k of pass@k, with --scores")->check(CLI::Range(1.0, 1e6));
   command.add_flag("--extrapolate", options->extrapolate, "Ask laws outside of what they were fitted on");
   command.add_flag("--json", options->json, "One line of JSON");
   command.add_option("--emit", options->emit, "spec: the first row as a spec")->check(CLI::IsMember({"spec"}));

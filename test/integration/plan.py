@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """`moire plan`: answers at once, specs that compile and cost what was promised, refusals that say what would do."""
 import json
+import math
 import os
 import re
 import subprocess
@@ -74,6 +75,53 @@ def curves():
     return True
 
 
+def fits():
+    """A law from runs of one's own, a plan by it, and scores from budgets."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = os.path.join(folder, "runs.csv")
+        with open(runs, "w") as file:
+            file.write("size,tokens,loss\n")
+            for size in (1e6, 4e6, 16e6, 64e6):
+                for tokens in (2e7, 8e7, 32e7, 128e7):
+                    file.write(f"{size},{tokens},{12 * size**-0.21 + 40 * tokens**-0.26 + 0.9}\n")
+        alone = plan("--fit", runs)
+        assert alone.returncode == 0 and "alpha       -0.21 " in alone.stdout, alone.stdout + alone.stderr
+        start = time.monotonic()
+        run = plan("--fit", runs, "--flops", "2e16", "--experts", "1", "--vocab", "256", "--json")
+        assert run.returncode == 0 and time.monotonic() - start < 1, run.stderr
+        answer = json.loads(run.stdout)
+        assert abs(answer["fit"]["beta"]["value"] + 0.26) < 1e-3, answer["fit"]
+        choice = answer["choices"][0]
+        wanted = 12 * choice["active"]**-0.21 + 40 * choice["tokens"]**-0.26 + 0.9
+        assert abs(choice["loss"] - wanted) < 1e-4 and choice["loss_low"] <= wanted + 1e-4, (choice, wanted)
+        scores = os.path.join(folder, "scores.csv")
+        with open(scores, "w") as file:
+            file.write("flops,k,score\n")
+            for flops in (1e18, 1e20, 1e22):
+                for k in (1, 10):
+                    file.write(f"{flops},{k},{0.1 * (1 + math.log10(flops / 1e18)) * (1 + 0.1 * math.log(k))}\n")
+        run = plan("--flops", "1e20", "--experts", "8", "--scores", scores, "--samples", "1", "10", "--json")
+        predicted = json.loads(run.stdout)["choices"][0]["scores"]
+        assert 0.2 < predicted["1"] < predicted["10"] < 0.45, predicted
+        run = plan("--flops", "1e17", "--experts", "8", "--scores", scores, "--vocab", "256")
+        assert run.returncode == 1 and "outside of what" in run.stderr, run.stderr
+        # The run of a spec counts as the compiler counts it.
+        spec = os.path.join(folder, "tiny.moire")
+        with open(spec, "w") as file:
+            file.write("""model tiny(width = 32, vocab = 256) {
+  x = embed(tokens, vocab, width)
+  x += rms_norm(x) |> moe(expert = mlp(hidden = 32), experts = 8, top_k = 2)
+  return rms_norm(x) |> head(vocab)
+}
+train { batch = 4   context = 32   steps = 2 }""")
+        out = os.path.join(folder, "run")
+        subprocess.run([MOIRE, "train", spec, "--data", runs, "--out", out, "--seed", "1"], check=True, capture_output=True)
+        run = plan("--fit", out, os.path.join(out, "metrics.jsonl"))
+        assert run.returncode == 1 and "2 runs are too few to fit 5 coefficients: 10 would do" in run.stderr, run.stderr
+    print("ok   a law from runs, a plan by it, scores from budgets")
+    return True
+
+
 def refusals():
     for arguments, wanted in ((["--flops", "1e14"], "was fitted on, 29M to 2.7B; --extrapolate asks it all the same"),
                               (["--flops", "1e20", "--memory", "80"], "--memory: `80` has no unit; `24GiB` would do"),
@@ -90,4 +138,4 @@ def refusals():
 
 
 if __name__ == "__main__":
-    sys.exit(0 if all([answers(), specs(), curves(), refusals()]) else 1)
+    sys.exit(0 if all([answers(), specs(), curves(), fits(), refusals()]) else 1)
