@@ -25,7 +25,7 @@ EXAMPLES, HERE = os.path.join(SOURCE, "examples"), os.path.join(SOURCE, "test", 
 COMPARISONS = {
     "fine_grained": ("experts cut into G pieces, 8 times the active experts", f"{EXAMPLES}/fine_grained/fine_grained.moire",
                      {"width": 128, "depth": 4, "expansion": 8},
-                     {f"G = {g}": {"granularity": g} for g in (1, 2, 4, 8, 16)}),
+                     {f"G = {g}": {"granularity": g} for g in (1, 4, 16)}),
     "moe_mamba": ("Switch layers between Mamba layers, the same active parameters", f"{HERE}/moe_mamba.moire", {},
                   {"Mamba alone": {"experts": 0}, "8 experts": {"experts": 8}, "32 experts": {"experts": 32}}),
     "mixture_of_tokens": ("mixtures of the tokens of a group, at the cost of the dense layer",
