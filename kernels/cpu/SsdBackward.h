@@ -76,7 +76,7 @@ template <typename X, typename S> class SsdBackwardTask {
 
   /// M in, G l dt out; adds to dScores, and to what dt and the sums get. The exponent of a token to itself is no sum:
   /// what it would give by row and by column stays out, or the difference would lose its digits.
-  void weigh() {
+  template <bool documents> void weigh() {
     for (int64_t t = 0; t < rows; t += lanes)
       V::store(toDt + t, V::zero());
     for (int64_t t = 0; t < rows; ++t) {
@@ -84,7 +84,8 @@ template <typename X, typename S> class SsdBackwardTask {
       Vec<S> whole = V::zero();
       diagonal[t] = m[t] * g[t];
       for (int64_t u = 0; u < t / tileRows * tileRows + tileRows; u += lanes) {
-        Vec<S> l = ChunkDecays<S>::between(decays, t, u), dt = V::load(decays.dt + u), score = V::load(g + u);
+        Vec<S> l = ChunkDecays<S>::template between<documents>(decays, t, u), dt = V::load(decays.dt + u),
+               score = V::load(g + u);
         Vec<S> through = V::load(m + u) * l, other = through * score * ChunkDecays<S>::firstOnes(t - u);
         V::store(m + u, score * l * dt);
         V::store(dg + u, V::fma(through, dt, V::load(dg + u)));
@@ -174,7 +175,7 @@ template <typename X, typename S> class SsdBackwardTask {
     S *after = carried + (head - task.begin) * stateElements;
     loadHead(head, row, tokens);
     multiplyLower<S>({dy, columns, 1}, rows, columns, xAcross, weights);
-    weigh();
+    s.ages ? weigh<true>() : weigh<false>();
     ddRow[head] += inputGradient(after, isLast, s.d[head]);
     for (int64_t k = 0; k < tokens; ++k)
       for (int64_t p = 0; p < s.dim; p += lanes)

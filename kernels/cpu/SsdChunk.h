@@ -191,8 +191,8 @@ template <typename S> struct ChunkDecays {
   }
 
   /// exp(s(t) - s(u)) for one t and the vector of u from `u` on, where u <= t and of the same document, else 0.
-  MOIRE_INLINE Vec<S> between(const ChunkDecays &decays, int64_t t, int64_t u) {
-    if (!decays.begins || decays.begins[t] <= u)
+  template <bool documents> MOIRE_INLINE Vec<S> between(const ChunkDecays &decays, int64_t t, int64_t u) {
+    if (!documents || decays.begins[t] <= u)
       return upTo(decays, t, u);
     int64_t others = decays.begins[t] - u;
     if (others >= lanes)

@@ -34,12 +34,13 @@ template <typename X, typename S> class SsdForwardTask {
   bool zero;  ///< whether h is still zero
 
   /// weights(t, u) = scores(t, u) exp(s(t) - s(u)) dt(u).
-  void weigh() {
+  template <bool documents> void weigh() {
     for (int64_t t = 0; t < rows; ++t) {
       const S *from = scores + t * rows;
       S *to = weights + t * rows;
       for (int64_t u = 0; u < t / tileRows * tileRows + tileRows; u += lanes)
-        V::store(to + u, V::load(from + u) * ChunkDecays<S>::between(decays, t, u) * V::load(decays.dt + u));
+        V::store(to + u, V::load(from + u) * ChunkDecays<S>::template between<documents>(decays, t, u) *
+                             V::load(decays.dt + u));
     }
   }
 
@@ -83,7 +84,7 @@ template <typename X, typename S> class SsdForwardTask {
     if (!zero)
       multiplyToRows<false, S>({c, states, 1}, rows, states, state, states, columns, y, columns);
     addDirect(s.d[head]);
-    weigh();
+    s.ages ? weigh<true>() : weigh<false>();
     multiplyToRows<true, S, Units::UpTo>({weights, rows, 1}, rows, rows, x, rows, columns, y, columns);
     for (int64_t k = 0; k < tokens; ++k) {
       X *to = s.y + ((row + k) * s.heads + head) * s.dim;
