@@ -70,6 +70,12 @@ Cost UnaryOp::getCost() { return whole(*this, elements(getX()) * perElement(getK
 Cost UnaryGradOp::getCost() { return whole(*this, elements(getX()) * perElement(getKind()).second); }
 Cost BinaryOp::getCost() { return whole(*this, elements(getA())); }
 Cost ScaleOp::getCost() { return whole(*this, elements(getX())); }
+/// A comparison for each bound.
+static double bounds(std::optional<llvm::APFloat> low, std::optional<llvm::APFloat> high) {
+  return double(low.has_value()) + double(high.has_value());
+}
+Cost ClampOp::getCost() { return whole(*this, elements(getX()) * bounds(getLow(), getHigh())); }
+Cost ClampGradOp::getCost() { return whole(*this, elements(getX()) * bounds(getLow(), getHigh())); }
 Cost CastOp::getCost() { return whole(*this, 0); }
 Cost BroadcastOp::getCost() { return whole(*this, 0); }
 Cost ReduceLeadingOp::getCost() { return whole(*this, elements(getX()) - elements(getY())); }

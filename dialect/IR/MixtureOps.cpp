@@ -70,6 +70,8 @@ static LogicalResult expectChoiceArguments(RouterOp op) {
       !op.getSequenceBalance().isZero()) // router.C7
     return op.emitOpError("expects no bias_rate, groups, nulls, balance or sequence_balance with the choice ")
            << stringifyChoice(op.getChoice());
+  if (hash && op.getLogitBias()) // router.C13
+    return op.emitOpError("expects no `logit_bias` with the choice hash, which has no logits");
   if (hash && (!op.getZ().isZero() || !op.getMutualInformation().isZero())) // router.C7
     return op.emitOpError("expects no z and no mutual_information with the choice hash, which has no logits");
   return success();
@@ -90,6 +92,8 @@ static LogicalResult expectGrouping(RouterOp op) {
     return op.emitOpError("expects `temperature` above 0, got ") << temperature;
   if (!mixture && (temperature != 1 || op.getLearnedTemperature() || op.getEmit() != Emit::Same)) // router.C11
     return op.emitOpError("expects a temperature and `emit` with the choice mixture only");
+  if (op.getTemperaturePerExpert() && !op.getLearnedTemperature()) // router.C11
+    return op.emitOpError("expects `temperature_per_expert` with `learned_temperature` only");
   if (!expert && !mixture && op.getChoice() != Choice::Dense)
     return success();
   if (op.getGate() != Gate::SoftmaxTopK || op.getRenormalize() || (!expert && op.getCapacity())) // router.C12
@@ -126,8 +130,7 @@ LogicalResult RouterOp::verify() {
   if (failed(expectChoiceArguments(*this)) || failed(expectGrouping(*this))) // router.C6, C7
     return failure();
   if (std::optional<int64_t> limit = getRowLimit(); limit && *limit < 1) // router.C8
-    return emitOpError("expects a capacity of at least one row per expert, got ")
-           << getCapacity()->convertToDouble();
+    return emitOpError("expects a capacity of at least one row per expert, got ") << getCapacity()->convertToDouble();
   return success();
 }
 
@@ -136,11 +139,11 @@ LogicalResult ExpertsOp::verify() {
     return failure();
   if (failed(expectExtents(*this, getRouting().getType(), getX()))) // experts.C2
     return failure();
-  if (getGated() && getActivation() != Unary::Silu) // experts.C3
-    return emitOpError("expects gated experts to use silu, got ") << stringifyUnary(getActivation());
-  if (getSharedGated() && getSharedActivation() != Unary::Silu) // experts.C3
-    return emitOpError("expects a gated shared expert to use silu, got ") << stringifyUnary(getSharedActivation());
-  if (getSharedGate() && getSharedHidden() == 0) // experts.C4
-    return emitOpError("expects `shared_gate` with a shared expert only");
-  return success();
+  if ((getSharedGate() || getSharedBias()) && getSharedHidden() == 0) // experts.C4
+    return emitOpError("expects `shared_gate` and `shared_bias` with a shared expert only");
+  LayerForm own{getGated(), getActivation(), getLimit(), getAlpha(), getOffset()};
+  LayerForm shared{getSharedGated(), getSharedActivation(), getSharedLimit(), getSharedAlpha(), getSharedOffset()};
+  if (failed(expectLayerForm(*this, "", own))) // experts.C3, C5
+    return failure();
+  return expectLayerForm(*this, "shared_", shared); // experts.C3, C5
 }

@@ -73,19 +73,27 @@ template <typename Attention> static LogicalResult expectRopeScaling(Attention o
     return op.emitOpError("expects `rope_scaling` and `rope_factor` together");
   if (op.getRopeFactor() && !(op.getRopeFactor()->convertToDouble() >= 1))
     return op.emitOpError("expects `rope_factor` of 1 or more, got ") << op.getRopeFactor()->convertToDouble();
-  if (op.getRopeOriginal().has_value() != (op.getRopeScaling() == RopeScaling::Yarn))
+  bool yarn = op.getRopeScaling() == RopeScaling::Yarn;
+  if (op.getRopeOriginal().has_value() != yarn)
     return op.emitOpError("expects `rope_original` with the scaling yarn, and only there");
+  double fast = op.getRopeFast().convertToDouble(), slow = op.getRopeSlow().convertToDouble();
+  if (!yarn && (fast != 32 || slow != 1 || op.getRopeExact()))
+    return op.emitOpError("expects `rope_fast`, `rope_slow` and `rope_exact` with the scaling yarn only");
+  if (!(slow > 0 && fast > slow))
+    return op.emitOpError("expects `rope_fast` above `rope_slow` above 0, got ") << fast << " and " << slow;
   return success();
 }
 
 LogicalResult AttentionOp::verify() {
-  if (failed(expectSameShape(*this))) // attention.C1
+  Type y = getY().getType();
+  if (failed(expectShape(*this, "y", y, withLast(leadingExtents(getX().getType()), lastExtent(y)), getX())) ||
+      failed(expect(lastExtent(y) >= 1, *this, "1 or more features", lastExtent(y)))) // attention.C1
     return failure();
   int64_t heads = getHeads(), kvHeads = getKvHeads(), dim = getHeadDim();
   if (heads < 1 || kvHeads < 1 || heads % kvHeads != 0) // attention.C2
     return emitOpError("expects `kv_heads` to divide `heads`, got ") << kvHeads << " and " << heads;
-  if (!getRopeBase() && (getRopeDim() || getRopeScaling())) // attention.C3
-    return emitOpError("expects `rope_base` beside `rope_dim` and `rope_scaling`");
+  if (!getRopeBase() && (getRopeDim() || getRopeScaling() || getRopeInterleaved())) // attention.C3
+    return emitOpError("expects `rope_base` beside `rope_dim`, `rope_scaling` and `rope_interleaved`");
   if (getRopeBase() && !getRopeDim() && dim % 2 != 0) // attention.C3
     return emitOpError("expects an even `head_dim` under rotary positions, got ") << dim;
   if (getRopeDim() && (*getRopeDim() % 2 != 0 || static_cast<int64_t>(*getRopeDim()) > dim)) // attention.C3
@@ -122,7 +130,11 @@ LogicalResult MlpOp::verify() {
   return expect(known, *this, "the activation relu, relu2, gelu or silu", stringifyUnary(act)); // mlp.C2
 }
 
-LogicalResult SwigluOp::verify() { return expectSameShape(*this); } // swiglu.C1
+LogicalResult SwigluOp::verify() {
+  if (failed(expectSameShape(*this))) // swiglu.C1
+    return failure();
+  return expectLayerForm(*this, "", {true, getActivation(), getLimit(), getAlpha(), getOffset()}); // swiglu.C2, C3
+}
 
 LogicalResult MambaOp::verify() { return expectSameShape(*this); } // mamba.C1
 

@@ -151,9 +151,18 @@ def Moire_NormOp : Moire_BlockOp<"norm"> {
   let hasVerifier = 1;
 }
 
-/// Rotary positions, stretched or not: see moire.rotary_table.
+/// Rotary positions, stretched or not: see moire.rotary_table. `rope_interleaved` turns neighbouring features in the
+/// place of halves.
 defvar rotaryArguments = (ins OptionalAttr<Moire_RopeScalingAttr>:$rope_scaling, OptionalAttr<F64Attr>:$rope_factor,
-                              OptionalAttr<I64Attr>:$rope_original);
+                              OptionalAttr<I64Attr>:$rope_original,
+                              DefaultValuedAttr<F64Attr, "32.0">:$rope_fast,
+                              DefaultValuedAttr<F64Attr, "1.0">:$rope_slow, UnitAttr:$rope_exact,
+                              UnitAttr:$rope_interleaved);
+
+/// How a gated layer makes its gate g and its values u: `(clamp(u, -limit, limit) + offset) * act(min(g, limit))`,
+/// with alpha `silu(alpha g) / alpha` for silu.
+defvar gateArguments = (ins OptionalAttr<F64Attr>:$limit, DefaultValuedAttr<F64Attr, "1.0">:$alpha,
+                            DefaultValuedAttr<F64Attr, "0.0">:$offset);
 
 def Moire_AttentionOp : Moire_BlockOp<"attention"> {
   let summary = "Multi-head attention with grouped-query heads, in the variants of the public model families";
@@ -161,22 +170,23 @@ def Moire_AttentionOp : Moire_BlockOp<"attention"> {
     Projections q (`heads * head_dim`), k (`kv_heads * head_dim`) and v (`kv_heads * value_dim`; value_dim is head_dim
     when it is not given) of x, side by side in one matrix; `moire.softmax_attention` of them, causal unless
     `bidirectional`, with its `window`, `softcap`, `alibi`, `sinks` (a parameter of one number per head, 0 at first) and
-    scale (`1/sqrt(head_dim)` when it is not given); output projection back to the width.
+    scale (`1/sqrt(head_dim)` when it is not given); output projection to the features of the result.
     - `qk_norm`: RMSNorm (eps 1e-6) of q and of k before the rotation, per head with a weight of head_dim that all heads
       share, or over all features at once.
     - `rope_base`: rotary positions on the first `rope_dim` (when not given: all) features of each head of q and k,
-      halves of these rotated: `(a, b) -> (a cos - b sin, b cos + a sin)`; angles and scalings of `moire.rotary_table`.
+      halves of these rotated: `(a, b) -> (a cos - b sin, b cos + a sin)`; with `rope_interleaved` a are the even ones
+      and b the odd ones of these features (arXiv 2104.09864). Angles and scalings of `moire.rotary_table`.
       Yarn also multiplies the scale by `(0.1 log(factor) + 1)^2` (arXiv 2309.00071, equation 15).
     - `gate`: what the heads give is multiplied, before the output projection, by `sigmoid(x W)`: one number for each
       head (in full precision), or for each feature.
 
-    - (C1) `shape(y) = shape(x)`
+    - (C1) `shape(y) = shape(x)[:-1] ++ [1 or more]`
     - (C2) kv_heads divides heads
-    - (C3) as many features as rope_base turns are even in number and at most head_dim; rope_dim and rope_scaling need
-      rope_base
+    - (C3) as many features as rope_base turns are even in number and at most head_dim; rope_dim, rope_scaling and
+      rope_interleaved need rope_base
     - (C4) window >= 1; softcap, scale > 0
     - (C5) rope_factor is given with rope_scaling and only then, and is at least 1; rope_original with yarn and only
-      then
+      then; rope_fast, rope_slow and rope_exact are for yarn only, rope_fast > rope_slow > 0
 
     Example:
     ```mlir
@@ -215,7 +225,7 @@ def Moire_LatentAttentionOp : Moire_BlockOp<"latent_attention"> {
     - (C1) `shape(y) = shape(x)`
     - (C2) all sizes are at least 1, rope_dim is even
     - (C3) rope_factor is given with rope_scaling and only then, and is at least 1; rope_original with yarn and only
-      then
+      then; rope_fast, rope_slow and rope_exact are for yarn only, rope_fast > rope_slow > 0
 
     Example:
     ```mlir
@@ -273,8 +283,12 @@ def Moire_MlpOp : Moire_BlockOp<"mlp"> {
 def Moire_SwigluOp : Moire_BlockOp<"swiglu"> {
   let summary = "Gated feed-forward layer";
   let description = [{
-    `y = (silu(x Wg) * (x Wu)) Wd`; Wg and Wu lie side by side in one matrix `width x 2 hidden`.
+    `y = (act(g) * u) Wd (+ bd)`, `g = x Wg (+ bg)`, `u = x Wu (+ bu)`; Wg and Wu lie side by side in one matrix
+    `width x 2 hidden`. The activation is silu when it is not given. With `limit` L, g is first made at most L and u
+    kept within -L and L; `offset` is added to u; with `alpha` a, silu becomes `silu(a g) / a`.
     - (C1) `shape(y) = shape(x)`
+    - (C2) the activation is silu, gelu, relu, relu2 or sigmoid
+    - (C3) limit > 0; alpha > 0, and 1 unless the activation is silu
 
     Example:
     ```mlir
@@ -282,28 +296,33 @@ def Moire_SwigluOp : Moire_BlockOp<"swiglu"> {
         "layers.1.swiglu"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     ```
   }];
-  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden, BoolAttr:$bias), blockArguments);
+  let arguments = !con((ins Moire_Tensor:$x, I64Attr:$hidden,
+                        DefaultValuedAttr<Moire_UnaryAttr, "::moire::Unary::Silu">:$activation, BoolAttr:$bias),
+                       gateArguments, blockArguments);
   let results = (outs Moire_Tensor:$y);
-  let assemblyFormat = "$x `path` $path attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x (`activation` `` $activation^)? `path` $path attr-dict `:` functional-type(operands, results)
+  }];
   let hasVerifier = 1;
 }
 
 def Moire_RouterOp : Moire_BlockOp<"router"> {
   let summary = "Choice of experts for every token";
   let description = [{
-    `token`: logits `x W` in full precision over `experts + nulls` choices; each token takes its `top_k` (see
-    `moire.route`: gate, renormalize, scale, groups). With `bias_rate` a vector `bias` is added to the scores for the
-    choice alone, and after each step moves by `bias_rate` against the sign of each choice's excess load. Null choices
-    have no expert: they add nothing. `capacity` limits, in training, the rows of an expert to
-    `floor(capacity * tokens * top_k / experts)`: the largest gates stay. `hash`: experts by the token's id, all gates
-    `1 / top_k`, no parameters. `balanced`: the scores of `token`, the experts by position.
+    `token`: logits `x W` (with `logit_bias` plus a vector) in full precision over `experts + nulls` choices; each
+    token takes its `top_k` (see `moire.route`: gate, renormalize, scale, groups). With `bias_rate` a vector `bias` is
+    added to the scores for the choice alone, and after each step moves by `bias_rate` against the sign of each
+    choice's excess load. Null choices have no expert: they add nothing. `capacity` limits, in training, the rows of an
+    expert to `floor(capacity * tokens * top_k / experts)`: the largest gates stay. `hash`: experts by the token's id,
+    all gates `1 / top_k`, no parameters. `balanced`: the scores of `token`, the experts by position.
 
     The tokens at one position of `group` consecutive sequences form a group. `expert`: scores as of `token`; each
     expert takes the `capacity * group * top_k / experts` tokens of a group with its largest scores, which weigh what
     comes back. `mixture` (arXiv 2310.15961): each expert gets one mixed token of each group, weighed by the softmax
     over the group of `logits / temperature`; what comes back is weighed as `emit` says: the same weights, those of a
     controller `emit.weight` of its own, or the softmax of the same logits over experts. A learned temperature is
-    `exp(t - 1)`, t at first 1. `dense`: every expert sees every token, weighed by the softmax of the logits.
+    `exp(t - 1)`, t at first 1, one number or with `temperature_per_expert` one for each choice. `dense`: every expert
+    sees every token, weighed by the softmax of the logits.
 
     Losses, each a coefficient times: `balance`: `choices * sum_e mean_t(p_te) * count_e/tokens`; `sequence_balance`:
     `choices / top_k` times the same for each sequence by itself, averaged; `z`: `mean_t logsumexp(logits_t)^2`;
@@ -320,9 +339,11 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
     - (C8) the capacity makes room for a row of each expert
     - (C9) group divides the batch; with expert and mixture it is 2 or more, else 1
     - (C10) `capacity * group * top_k / experts` is a whole number from 1 to group with the choice expert
-    - (C11) temperature is above 0; it, learned_temperature and emit go with the choice mixture alone
+    - (C11) temperature is above 0; it, learned_temperature and emit go with the choice mixture alone;
+      temperature_per_expert goes with learned_temperature
     - (C12) expert, mixture and dense have the gate softmax_topk without renormalize; mixture and dense no capacity;
       mixture no z and no mutual_information
+    - (C13) logit_bias not with hash
 
     Example:
     ```mlir
@@ -337,7 +358,8 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
                         DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$top_groups,
                         DefaultValuedAttr<I64Attr, "0">:$nulls, OptionalAttr<F64Attr>:$capacity,
                         DefaultValuedAttr<I64Attr, "1">:$group, DefaultValuedAttr<F64Attr, "1.0">:$temperature,
-                        UnitAttr:$learned_temperature, DefaultValuedAttr<Moire_EmitAttr, "Emit::Same">:$emit,
+                        UnitAttr:$learned_temperature, UnitAttr:$temperature_per_expert, UnitAttr:$logit_bias,
+                        DefaultValuedAttr<Moire_EmitAttr, "Emit::Same">:$emit,
                         DefaultValuedAttr<F64Attr, "0.0">:$balance,
                         DefaultValuedAttr<F64Attr, "0.0">:$sequence_balance, DefaultValuedAttr<F64Attr, "0.0">:$z,
                         DefaultValuedAttr<F64Attr, "0.0">:$mutual_information, UnitAttr:$nested), blockArguments);
@@ -362,14 +384,16 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
 def Moire_ExpertsOp : Moire_BlockOp<"experts"> {
   let summary = "A pool of experts, applied as a routing says";
   let description = [{
-    `y[t] = sum_j gate[t, j] * expert[chosen[t, j]](x[t])`. Experts are two-matrix (activation given) or gated
-    (`gated`: silu) layers of `hidden` features without bias. With `latent` they work on `x D` of so many features,
-    and `U` brings their sum back. With `shared_hidden` one more expert sees every token, times
-    `sigmoid(x g)` with `shared_gate`. Ops with equal paths are uses of one pool.
+    `y[t] = sum_j gate[t, j] * expert[chosen[t, j]](x[t])`. Experts are two-matrix (as `moire.mlp`) or gated (`gated`,
+    as `moire.swiglu` with its limit, alpha and offset) layers of `hidden` features; with `bias` each product of each
+    expert adds a vector. With `latent` they work on `x D` of so many features,
+    and `U` brings their sum back. With `shared_hidden` one more expert, with arguments of its own, sees every token,
+    times `sigmoid(x g)` with `shared_gate`. Ops with equal paths are uses of one pool.
     - (C1) `shape(y) = shape(x)`
     - (C2) the routing has the batch and time of x
-    - (C3) gated experts use silu, the shared one too
-    - (C4) shared_gate only with a shared expert
+    - (C3) activations are those of moire.swiglu for gated experts, else those of moire.mlp, for the shared one too
+    - (C4) shared_gate and shared_bias only with a shared expert
+    - (C5) limit, alpha and offset as in moire.swiglu, and only of gated experts
 
     Example:
     ```mlir
@@ -379,10 +403,13 @@ def Moire_ExpertsOp : Moire_BlockOp<"experts"> {
     ```
   }];
   let arguments = !con((ins Moire_Tensor:$x, Moire_Routing:$routing, I64Attr:$hidden, UnitAttr:$gated,
-                        Moire_UnaryAttr:$activation, DefaultValuedAttr<I64Attr, "0">:$latent,
+                        Moire_UnaryAttr:$activation, UnitAttr:$bias), gateArguments,
+                       (ins DefaultValuedAttr<I64Attr, "0">:$latent,
                         DefaultValuedAttr<I64Attr, "0">:$shared_hidden, UnitAttr:$shared_gated,
                         DefaultValuedAttr<Moire_UnaryAttr, "::moire::Unary::Silu">:$shared_activation,
-                        UnitAttr:$shared_gate), blockArguments);
+                        UnitAttr:$shared_bias, OptionalAttr<F64Attr>:$shared_limit,
+                        DefaultValuedAttr<F64Attr, "1.0">:$shared_alpha,
+                        DefaultValuedAttr<F64Attr, "0.0">:$shared_offset, UnitAttr:$shared_gate), blockArguments);
   let results = (outs Moire_Tensor:$y);
   let assemblyFormat = [{
     $x `,` $routing `activation` `` $activation `path` $path attr-dict `:` functional-type(operands, results)

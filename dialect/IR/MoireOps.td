@@ -9,6 +9,7 @@
 #define MOIRE_OPS_TD
 
 include "dialect/IR/ModelOps.td"
+include "dialect/IR/LengthOps.td"
 include "dialect/IR/PointwiseOps.td"
 include "dialect/IR/RowOps.td"
 include "dialect/IR/MixingOps.td"

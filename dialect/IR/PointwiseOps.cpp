@@ -58,6 +58,20 @@ LogicalResult BinaryOp::verify() {
   return success();
 }
 
+/// What keeps values within bounds needs one, and room between two.
+template <typename Clamp> static LogicalResult expectBounds(Clamp op) {
+  std::optional<llvm::APFloat> low = op.getLow(), high = op.getHigh();
+  if (!low && !high)
+    return op.emitOpError("expects a bound, `from` or `to`");
+  if (low && high && !(low->convertToDouble() < high->convertToDouble()))
+    return op.emitOpError("expects `from` below `to`, got ")
+           << low->convertToDouble() << " and " << high->convertToDouble();
+  return success();
+}
+
+LogicalResult ClampOp::verify() { return expectBounds(*this); }     // clamp.C1
+LogicalResult ClampGradOp::verify() { return expectBounds(*this); } // clamp_grad.C1
+
 LogicalResult BroadcastOp::verify() {
   if (failed(expectSuffix(*this, "x", getX(), getY()))) // broadcast.C1
     return failure();

@@ -116,6 +116,40 @@ def Moire_ScaleOp : Moire_TensorOp<"scale", [Differentiable, Rows, SameOperandsA
   let hasFolder = 1;
 }
 
+def Moire_ClampOp : Moire_TensorOp<"clamp", [Differentiable, Rows, SameOperandsAndResultType]> {
+  let summary = "Values kept within bounds";
+  let description = [{
+    `y = max(low, min(high, x))`; a bound that is not given is none.
+    - (C1) at least one bound is given, and low < high
+
+    Example:
+    ```mlir
+    %y = moire.clamp %x from -7.000000e+00 to 7.000000e+00 : tensor<2x4xbf16>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x, OptionalAttr<F64Attr>:$low, OptionalAttr<F64Attr>:$high);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x (`from` $low^)? (`to` $high^)? attr-dict `:` type($y)";
+  let hasVerifier = 1;
+}
+
+def Moire_ClampGradOp : Moire_TensorOp<"clamp_grad", [Rows, SameOperandsAndResultType]> {
+  let summary = "Reverse of the bounds";
+  let description = [{
+    `dx = dy` where `low <= x <= high`, else 0.
+    - (C1) as clamp
+
+    Example:
+    ```mlir
+    %dx = moire.clamp_grad %x, %dy to 7.000000e+00 : tensor<2x4xf32>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$dy, OptionalAttr<F64Attr>:$low, OptionalAttr<F64Attr>:$high);
+  let results = (outs Moire_Tensor:$dx);
+  let assemblyFormat = "$x `,` $dy (`from` $low^)? (`to` $high^)? attr-dict `:` type($dx)";
+  let hasVerifier = 1;
+}
+
 def Moire_CastOp : Moire_TensorOp<"cast", [Differentiable, Rows, SameOperandsAndResultShape]> {
   let summary = "Change of element type";
   let description = [{

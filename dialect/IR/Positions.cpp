@@ -71,6 +71,8 @@ static unsigned streamExtents(Type type) {
 Dependence UnaryOp::getDependence(unsigned, unsigned) { return same; }
 Dependence UnaryGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence ScaleOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ClampOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ClampGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CastOp::getDependence(unsigned, unsigned) { return same; }
 Dependence FillOp::getDependence(unsigned, unsigned) { return none; }
 Dependence RotaryTableOp::getDependence(unsigned, unsigned) { return none; }

@@ -65,6 +65,13 @@ LogicalResult ScaleOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   return success();
 }
 
+LogicalResult ClampOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
+  Value dy = narrowCotangent(builder, scope, getOperation()->getResult(0));
+  scope.accumulate(getX(),
+                   ClampGradOp::create(builder, getLoc(), getX().getType(), getX(), dy, getLowAttr(), getHighAttr()));
+  return success();
+}
+
 LogicalResult CastOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   Value dy = scope.cotangent(getY());
   scope.accumulate(getX(), castElements(builder, getLoc(), dy, tensorType(getX()).getElementType()));

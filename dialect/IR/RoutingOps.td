@@ -103,9 +103,9 @@ def Moire_DispatchOp : Moire_TensorOp<"dispatch", []> {
   let description = [{
     A stable sort of the `tokens * top_k` assignments: `offsets[experts + 1]`, the token of every sorted row, the
     assignment of every sorted row, and the sorted row of every assignment `[tokens.., top_k]`. With `nulls` choices
-    from `experts` on have no expert: their position is -1. So it is for what `capacity` drops: of an expert's assignments only so many
-    stay, those of the largest gates, ties to the earlier assignment. Rows and slots from `offsets[experts]` on hold 0,
-    and what is computed in such rows is read by nobody.
+    from `experts` on have no expert: their position is -1. So it is for what `capacity` drops: of an expert's
+    assignments only so many stay, those of the largest gates, ties to the earlier assignment. Rows and slots from
+    `offsets[experts]` on hold 0, and what is computed in such rows is read by nobody.
     - (C1) extents agree; experts = dim(offsets, 0) - 1
     - (C2) gates and a capacity of 1 or more come together; gates have the extents of chosen
 

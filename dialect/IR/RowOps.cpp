@@ -183,6 +183,11 @@ LogicalResult RotaryTableOp::verify() {
   int64_t original = getOriginal().value_or(1);
   if (original < 1) // rotary_table.C3
     return emitOpError("expects `original` of 1 or more, got ") << original;
+  double fast = getFast().convertToDouble(), slow = getSlow().convertToDouble();
+  if (getScaling() != RopeScaling::Yarn && (fast != 32 || slow != 1 || getExact())) // rotary_table.C4
+    return emitOpError("expects `fast`, `slow` and `exact` with the scaling yarn only");
+  if (!(slow > 0 && fast > slow)) // rotary_table.C4
+    return emitOpError("expects `fast` above `slow` above 0, got ") << fast << " and " << slow;
   return success();
 }
 
@@ -196,12 +201,14 @@ SmallVector<double> RotaryTableOp::frequencies() {
     base *= std::pow(factor, dim / (dim - 2));
   double low = 0, high = 0;
   if (scaling == RopeScaling::Yarn) {
-    constexpr double fastTurns = 32, slowTurns = 1;
     auto pairTurning = [&](double turns) {
       return dim * std::log(double(*getOriginal()) / (2 * M_PI * turns)) / (2 * std::log(base));
     };
-    low = std::max(std::floor(pairTurning(fastTurns)), 0.0);
-    high = std::max(std::min(std::ceil(pairTurning(slowTurns)), dim - 1), low + 0.001);
+    low = pairTurning(getFast().convertToDouble()), high = pairTurning(getSlow().convertToDouble());
+    if (!getExact())
+      low = std::floor(low), high = std::ceil(high);
+    low = std::max(low, 0.0);
+    high = std::max(std::min(high, dim - 1), low + 0.001);
   }
   SmallVector<double> result;
   for (int64_t pair = 0; pair < half; ++pair) {

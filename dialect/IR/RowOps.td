@@ -138,14 +138,16 @@ def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
     - `linear`: `g(i) / s` (arXiv 2306.15595);
     - `ntk`: g of the base `base s^(dim/(dim-2))` (arXiv 2309.00071, section 3.1);
     - `yarn`: `g(i) (m(i) / s + 1 - m(i))`, `m(i) = min(1, max(0, (i - low) / (high - low)))`, where low and high are
-      the pairs that turn 32 times and once within `original` positions: with `p(r) = dim log(original / (2 pi r)) / (2
-      log base)`, low = floor p(32) and high = ceil p(1), kept within 0 and dim - 1, high at least 0.001 above low
-      (arXiv 2309.00071, section 3.2, in the form of its reference code).
+      the pairs that turn `fast` times (32) and `slow` times (1) within `original` positions: with `p(r) = dim
+      log(original / (2 pi r)) / (2 log base)`, low = floor p(fast) and high = ceil p(slow), with `exact` not rounded,
+      kept within 0 and dim - 1, high at least 0.001 above low (arXiv 2309.00071, section 3.2, in the form of its
+      reference code).
 
     - (C1) both results are rank 2 and of one type
     - (C2) base > 0; base > 1 and dim > 2 with ntk and yarn
     - (C3) factor is given with scaling and only then, and is at least 1; original with yarn and only then, and is at
       least 1
+    - (C4) fast, slow and exact are for yarn only, and fast > slow > 0
 
     Example:
     ```mlir
@@ -155,10 +157,12 @@ def Moire_RotaryTableOp : Moire_TensorOp<"rotary_table", []> {
     ```
   }];
   let arguments = (ins F64Attr:$base, OptionalAttr<Moire_RopeScalingAttr>:$scaling, OptionalAttr<F64Attr>:$factor,
-                       OptionalAttr<I64Attr>:$original);
+                       OptionalAttr<I64Attr>:$original, DefaultValuedAttr<F64Attr, "32.0">:$fast,
+                       DefaultValuedAttr<F64Attr, "1.0">:$slow, UnitAttr:$exact);
   let results = (outs Moire_FullTensor:$cos, Moire_FullTensor:$sin);
   let assemblyFormat = [{
-    $base (`scaling` `` $scaling^)? (`factor` $factor^)? (`original` $original^)? attr-dict `:` type(results)
+    $base (`scaling` `` $scaling^)? (`factor` $factor^)? (`original` $original^)? (`fast` $fast^)? (`slow` $slow^)?
+    (`exact` $exact^)? attr-dict `:` type(results)
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{

@@ -49,6 +49,12 @@ int64_t BinaryOp::getResultRowRank(unsigned) { return lastDimension(getY()); }
 int64_t ScaleOp::getOperandRowRank(unsigned) { return lastDimension(getX()); }
 int64_t ScaleOp::getResultRowRank(unsigned) { return lastDimension(getY()); }
 
+int64_t ClampOp::getOperandRowRank(unsigned) { return lastDimension(getX()); }
+int64_t ClampOp::getResultRowRank(unsigned) { return lastDimension(getY()); }
+
+int64_t ClampGradOp::getOperandRowRank(unsigned) { return lastDimension(getX()); }
+int64_t ClampGradOp::getResultRowRank(unsigned) { return lastDimension(getDx()); }
+
 int64_t CastOp::getOperandRowRank(unsigned) { return lastDimension(getX()); }
 int64_t CastOp::getResultRowRank(unsigned) { return lastDimension(getY()); }
 

@@ -58,4 +58,23 @@ LogicalResult expectType(Operation *op, StringRef name, Type type, Type expected
   return op->emitOpError("expects `") << name << "` of type " << expected << ", got " << type;
 }
 
+LogicalResult expectLayerForm(Operation *op, StringRef prefix, const LayerForm &form) {
+  Unary act = form.activation;
+  bool known = act == Unary::Relu || act == Unary::Relu2 || act == Unary::Gelu || act == Unary::Silu ||
+               (form.gated && act == Unary::Sigmoid);
+  if (!known)
+    return op->emitOpError("expects `") << prefix << "activation` of relu, relu2, gelu or silu, or sigmoid where it is "
+                                        << "a gate, got " << stringifyUnary(act);
+  double alpha = form.alpha.convertToDouble();
+  if (!form.gated && (form.limit || alpha != 1 || !form.offset.isZero()))
+    return op->emitOpError("expects `") << prefix << "limit`, `" << prefix << "alpha` and `" << prefix
+                                        << "offset` of a gated layer only";
+  if (form.limit && !(form.limit->convertToDouble() > 0))
+    return op->emitOpError("expects `") << prefix << "limit` above 0, got " << form.limit->convertToDouble();
+  if (!(alpha > 0) || (alpha != 1 && act != Unary::Silu))
+    return op->emitOpError("expects `") << prefix << "alpha` above 0, and 1 unless the activation is silu, got "
+                                        << alpha;
+  return success();
+}
+
 } // namespace moire

@@ -8,6 +8,7 @@
 #ifndef MOIRE_DIALECT_IR_VERIFY_H
 #define MOIRE_DIALECT_IR_VERIFY_H
 
+#include "dialect/IR/MoireOps.h"
 #include "dialect/IR/TypeUtils.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Operation.h"
@@ -44,6 +45,17 @@ llvm::LogicalResult expect(bool holds, mlir::Operation *op, llvm::StringRef rule
     return llvm::success();
   return op->emitOpError("expects ") << rule << ", got " << value;
 }
+
+/// The pointwise middle of a feed-forward layer.
+struct LayerForm {
+  bool gated;
+  Unary activation;
+  std::optional<llvm::APFloat> limit;
+  llvm::APFloat alpha, offset;
+};
+
+/// Fails unless the numbers of a feed-forward layer fit together (swiglu.C2, C3); its attributes begin with `prefix`.
+llvm::LogicalResult expectLayerForm(mlir::Operation *op, llvm::StringRef prefix, const LayerForm &form);
 
 } // namespace moire
 

@@ -71,8 +71,8 @@ private:
 
   Type typeOf(const Stream &stream) {
     if (stream.isRouting())
-      return RoutingType::get(&context(), model.train.batch, model.train.context, stream.experts);
-    SmallVector<int64_t> shape = {model.train.batch, model.train.context};
+      return RoutingType::get(&context(), model.train.batch, stream.time, stream.experts);
+    SmallVector<int64_t> shape = {model.train.batch, stream.time};
     if (stream.width == 0)
       return RankedTensorType::get(shape, builder.getI32Type());
     shape.push_back(stream.width);
@@ -151,6 +151,14 @@ private:
     Value x = operands[0], second = operands.size() > 1 ? operands[1] : Value();
     if (name == "sinusoidal_positions")
       return SinusoidalPositionsOp::create(builder, loc, type, x);
+    if (name == "concat")
+      return ConcatOp::create(builder, loc, type, ValueRange(operands), /*dim=*/2);
+    if (name == "stack")
+      return StackOp::create(builder, loc, type, x, count(layer, "factor"));
+    if (name == "unstack")
+      return UnstackOp::create(builder, loc, type, x, count(layer, "factor"));
+    if (name == "shift")
+      return ShiftOp::create(builder, loc, type, x, count(layer, "by"));
     if (!layer.builtin->hasParameters)
       return UnaryOp::create(builder, loc, type, x, *symbolizeUnary(name));
     std::string path = symbolicPath(layer.path);
@@ -172,18 +180,25 @@ private:
     if (name == "attention")
       return emitAttention(layer, x, type, loc, path, paths);
     if (name == "latent_attention")
-      return LatentAttentionOp::create(builder, loc, type, x, integer(layer, "heads"), integer(layer, "kv_latent"),
-                                       integer(layer, "q_latent"), integer(layer, "nope_dim"),
-                                       integer(layer, "rope_dim"), integer(layer, "value_dim"), number(layer, "rope"),
-                                       ropeScaling(layer), number(layer, "rope_factor"),
-                                       integer(layer, "rope_original"), builder.getStringAttr(path), paths);
+      return LatentAttentionOp::create(
+          builder, loc, type, x, integer(layer, "heads"), integer(layer, "kv_latent"), integer(layer, "q_latent"),
+          integer(layer, "nope_dim"), integer(layer, "rope_dim"), integer(layer, "value_dim"), number(layer, "rope"),
+          ropeScaling(layer), number(layer, "rope_factor"), integer(layer, "rope_original"),
+          number(layer, "rope_beta_fast"), number(layer, "rope_beta_slow"), unit(!flag(layer, "rope_truncate")),
+          unit(flag(layer, "rope_interleaved")), builder.getStringAttr(path), paths);
+    if (name == "conv1d")
+      return Conv1dOp::create(builder, loc, type, x, count(layer, "width"), count(layer, "kernel"),
+                              count(layer, "stride"), flag(layer, "causal"), flag(layer, "bias"), path, paths);
     if (name == "linear")
       return DenseOp::create(builder, loc, type, x, count(layer, "width"), flag(layer, "bias"), path, paths);
     if (name == "mlp")
       return MlpOp::create(builder, loc, type, x, count(layer, "hidden"), *symbolizeUnary(word(layer, "activation")),
                            flag(layer, "bias"), path, paths);
     if (name == "swiglu")
-      return SwigluOp::create(builder, loc, type, x, count(layer, "hidden"), flag(layer, "bias"), path, paths);
+      return SwigluOp::create(builder, loc, type, x, builder.getI64IntegerAttr(count(layer, "hidden")),
+                              UnaryAttr::get(&context(), *symbolizeUnary(word(layer, "activation"))),
+                              builder.getBoolAttr(flag(layer, "bias")), number(layer, "limit"), number(layer, "alpha"),
+                              number(layer, "offset"), builder.getStringAttr(path), paths);
     if (name == "route")
       return emitRouter(layer, x, second, loc, path, paths, /*nested=*/false);
     if (name == "experts")
@@ -230,13 +245,14 @@ private:
                                       : OutputGateAttr::get(&context(), *symbolizeOutputGate(word(layer, "gate")));
     // What is derived from other numbers is left out where it says nothing new.
     bool ownValues = count(layer, "value_dim") != count(layer, "head_dim");
-    return AttentionOp::create(builder, loc, type, x, integer(layer, "heads"), integer(layer, "kv_heads"),
-                               integer(layer, "head_dim"), ownValues ? integer(layer, "value_dim") : IntegerAttr(),
-                               unit(!flag(layer, "causal")), integer(layer, "window"), unit(flag(layer, "sinks")),
-                               number(layer, "softcap"), unit(flag(layer, "alibi")), number(layer, "scale"), qkNorm,
-                               gate, number(layer, "rope"), integer(layer, "rope_dim"), ropeScaling(layer),
-                               number(layer, "rope_factor"), integer(layer, "rope_original"),
-                               builder.getBoolAttr(flag(layer, "bias")), builder.getStringAttr(path), paths);
+    return AttentionOp::create(
+        builder, loc, type, x, integer(layer, "heads"), integer(layer, "kv_heads"), integer(layer, "head_dim"),
+        ownValues ? integer(layer, "value_dim") : IntegerAttr(), unit(!flag(layer, "causal")), integer(layer, "window"),
+        unit(flag(layer, "sinks")), number(layer, "softcap"), unit(flag(layer, "alibi")), number(layer, "scale"),
+        qkNorm, gate, number(layer, "rope"), integer(layer, "rope_dim"), ropeScaling(layer),
+        number(layer, "rope_factor"), integer(layer, "rope_original"), number(layer, "rope_beta_fast"),
+        number(layer, "rope_beta_slow"), unit(!flag(layer, "rope_truncate")), unit(flag(layer, "rope_interleaved")),
+        builder.getBoolAttr(flag(layer, "bias")), builder.getStringAttr(path), paths);
   }
 
   /// The paths of a part of a block.
@@ -258,13 +274,15 @@ private:
     bool learned = temperature.kind == sema::Constant::Kind::Word;
     const std::optional<sema::Constant> &gate = argumentOf(layer, "gate").constant;
     Gate scores = gate ? *symbolizeGate(gate->text) : Gate::SoftmaxTopK; // of no importance without scores
-    Type type = RoutingType::get(&context(), model.train.batch, model.train.context, count(layer, "experts"));
+    int64_t positions = cast<RankedTensorType>(x.getType()).getDimSize(1);
+    Type type = RoutingType::get(&context(), model.train.batch, positions, count(layer, "experts"));
     return RouterOp::create(
         builder, loc, type, x, tokens, ChoiceAttr::get(&context(), *symbolizeChoice(word(layer, "choice"))),
         GateAttr::get(&context(), scores), number("experts"), number("top_k"), unit(flag(layer, "renormalize")),
         factor("scale"), factor("bias_rate"), number("groups"), number("top_groups"), number("null"),
         capacity.kind == sema::Constant::Kind::None ? FloatAttr() : builder.getF64FloatAttr(capacity.asReal()),
         number("group"), builder.getF64FloatAttr(learned ? 1.0 : temperature.asReal()), unit(learned),
+        unit(learned && temperature.text == "learned_per_expert"), unit(flag(layer, "logit_bias")),
         EmitAttr::get(&context(), *symbolizeEmit(word(layer, "emit"))), factor("balance"), factor("sequence_balance"),
         factor("z"), factor("mutual_information"), unit(nested), builder.getStringAttr(path), paths);
   }
@@ -273,12 +291,23 @@ private:
                     ArrayAttr paths) {
     auto isGated = [](const Layer &expert) { return expert.builtin->name == "swiglu"; };
     auto activationOf = [&](const Layer &expert) {
-      return isGated(expert) ? Unary::Silu : *symbolizeUnary(word(expert, "activation"));
+      return UnaryAttr::get(&context(), *symbolizeUnary(word(expert, "activation")));
+    };
+    auto limitOf = [&](const Layer *expert) {
+      return expert && isGated(*expert) ? this->number(*expert, "limit") : FloatAttr();
+    };
+    auto numberOf = [&](const Layer *expert, StringRef name, double otherwise) {
+      return expert && isGated(*expert) ? this->number(*expert, name) : builder.getF64FloatAttr(otherwise);
     };
     const Layer &expert = *argumentOf(layer, "expert").layer, *shared = argumentOf(layer, "shared").layer.get();
-    return ExpertsOp::create(builder, loc, type, x, routing, expertHidden(layer), isGated(expert), activationOf(expert),
-                             count(layer, "latent"), shared ? count(*shared, "hidden") : 0, shared && isGated(*shared),
-                             shared ? activationOf(*shared) : Unary::Silu, flag(layer, "shared_gate"), path, paths);
+    return ExpertsOp::create(
+        builder, loc, type, x, routing, builder.getI64IntegerAttr(expertHidden(layer)), unit(isGated(expert)),
+        activationOf(expert), unit(flag(expert, "bias")), limitOf(&expert), numberOf(&expert, "alpha", 1),
+        numberOf(&expert, "offset", 0), builder.getI64IntegerAttr(count(layer, "latent")),
+        builder.getI64IntegerAttr(shared ? count(*shared, "hidden") : 0), unit(shared && isGated(*shared)),
+        shared ? activationOf(*shared) : UnaryAttr::get(&context(), Unary::Silu), unit(shared && flag(*shared, "bias")),
+        limitOf(shared), numberOf(shared, "alpha", 1), numberOf(shared, "offset", 0), unit(flag(layer, "shared_gate")),
+        builder.getStringAttr(path), paths);
   }
 
   const sema::Resolved &resolved;

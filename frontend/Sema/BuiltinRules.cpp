@@ -52,9 +52,19 @@ static bool checkRopeScaling(Completion &c) {
     for (const ArgumentValue *unread : {&factor, &original})
       if (isGiven(*unread))
         return fail(*unread, "without `rope_scaling` nothing reads this number; `linear`, `ntk` or `yarn` would");
-    return true;
   }
-  StringRef kind = scaling.constant->text;
+  StringRef kind = isGiven(scaling) ? StringRef(scaling.constant->text) : "";
+  for (size_t i = 0; i < c.infos.size(); ++i)
+    if (StringRef name = c.infos[i].name;
+        kind != "yarn" && (name == "rope_beta_fast" || name == "rope_beta_slow" || name == "rope_truncate") &&
+        !(*c.values[i].constant == c.infos[i].value))
+      return fail(c.values[i], "`" + name + "` is read by `rope_scaling = yarn` only");
+  const ArgumentValue &fast = c.at("rope_beta_fast");
+  if (c.real("rope_beta_fast") <= c.real("rope_beta_slow"))
+    return fail(fast.given ? fast : c.at("rope_beta_slow"),
+                "`rope_beta_fast` is above `rope_beta_slow`: a pair that turns more often is stretched less");
+  if (!isGiven(scaling))
+    return true;
   if (!isGiven(rope))
     return fail(scaling, "`rope_scaling` stretches rotary positions; `rope = …` says their base");
   if (!isGiven(factor))
@@ -77,11 +87,10 @@ static bool checkRotated(Completion &c, const ArgumentValue &at, int64_t turned,
     return false;
   }
   if (turned % 2 != 0) {
-    (void)c.diagnostics.error(at.range,
-                              turned == dim ? "rotary positions turn pairs of features, and a head has " +
-                                                  Twine(dim) + ", an odd number"
-                                            : "rotary positions turn pairs of features, and " + Twine(turned) +
-                                                  " is an odd number");
+    (void)c.diagnostics.error(
+        at.range, turned == dim
+                      ? "rotary positions turn pairs of features, and a head has " + Twine(dim) + ", an odd number"
+                      : "rotary positions turn pairs of features, and " + Twine(turned) + " is an odd number");
     return false;
   }
   const ArgumentValue &scaling = c.at("rope_scaling");
@@ -128,16 +137,34 @@ bool completeAttention(Completion &c) {
   }
   if (!c.at("value_dim").constant)
     c.set("value_dim", c.count("head_dim"));
+  if (!c.at("width").constant)
+    c.set("width", c.width);
   if (!checkRopeScaling(c))
     return false;
-  const ArgumentValue &rope = c.at("rope"), &part = c.at("rope_dim");
+  const ArgumentValue &rope = c.at("rope"), &part = c.at("rope_dim"), &pairs = c.at("rope_interleaved");
   if (!isGiven(rope)) {
-    if (isGiven(part))
-      (void)c.diagnostics.error(part.range, "without `rope` no features are rotated");
-    return !isGiven(part);
+    const ArgumentValue *unread = isGiven(part) ? &part : pairs.constant->boolean ? &pairs : nullptr;
+    if (unread)
+      (void)c.diagnostics.error(unread->range, "without `rope` no features are rotated");
+    return !unread;
   }
   int64_t dim = c.count("head_dim");
   return isGiven(part) ? checkRotated(c, part, part.constant->count, dim) : checkRotated(c, rope, dim, dim);
+}
+
+/// `alpha` is a number of silu.
+static bool checkAlpha(const ArgumentValue &alpha, const ArgumentValue &activation, Diagnostics &diagnostics) {
+  if (alpha.constant->asReal() == 1 || activation.constant->text == "silu")
+    return true;
+  (void)diagnostics.error(alpha.range, "`alpha` is a number of `silu`; `" + activation.constant->text + "` has none");
+  return false;
+}
+
+bool completeSwiglu(Completion &c) { return checkAlpha(c.at("alpha"), c.at("activation"), c.diagnostics); }
+
+bool checkGateForm(const Layer &layer, Diagnostics &diagnostics) {
+  return layer.builtin->name != "swiglu" ||
+         checkAlpha(argumentOf(layer, "alpha"), argumentOf(layer, "activation"), diagnostics);
 }
 
 bool completeMamba(Completion &c) {

@@ -14,8 +14,8 @@
 
 namespace moire::sema {
 
-/// kv_heads, head_dim, value_dim; heads must divide the width, kv_heads the heads, and rotary positions need pairs and
-/// what their scaling asks for.
+/// kv_heads, head_dim, value_dim, width; heads must divide the width, kv_heads the heads, and rotary positions need
+/// pairs and what their scaling asks for.
 bool completeAttention(Completion &);
 /// Rotary positions as in attention.
 bool completeLatentAttention(Completion &);
@@ -34,6 +34,21 @@ bool completeRmsNorm(Completion &);
 bool completeMamba(Completion &);
 /// head_dim must divide the channels, groups the heads; sizes that the scan takes.
 bool completeMamba2(Completion &);
+/// What a gated layer does before its last product fits together.
+bool completeSwiglu(Completion &);
+/// As completeSwiglu, of a layer that was not applied; reports and returns false where it does not.
+bool checkGateForm(const Layer &layer, Diagnostics &diagnostics);
+/// Positions that come out even, kernels that skip none; in LengthRules.cpp.
+bool completeConv1d(Completion &);
+bool completeStack(Completion &);
+bool completeUnstack(Completion &);
+bool completeShift(Completion &);
+int64_t stackedWidth(llvm::ArrayRef<ArgumentValue> values, int64_t width);
+int64_t stackedTime(llvm::ArrayRef<ArgumentValue> values, int64_t time);
+int64_t unstackedWidth(llvm::ArrayRef<ArgumentValue> values, int64_t width);
+int64_t unstackedTime(llvm::ArrayRef<ArgumentValue> values, int64_t time);
+int64_t convolvedTime(llvm::ArrayRef<ArgumentValue> values, int64_t time);
+int64_t sameTime(llvm::ArrayRef<ArgumentValue> values, int64_t time);
 /// The tied embedding must have the head's sizes.
 bool completeHead(Completion &);
 

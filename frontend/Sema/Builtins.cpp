@@ -76,11 +76,13 @@ static Arguments choosing() {
           real("scale", Kind::Positive, 1.0, "factor of all gates"),
           real("bias_rate", Kind::NonNegative, 0.0,
                "step of a bias on the choice alone that evens out the load; 0: none"),
+          flag("logit_bias", false, "whether a learned vector is added to the logits"),
           count("groups", 1, "groups of neighbouring experts"),
           count("top_groups", 1, "groups that a token may choose from"),
           none("capacity", Kind::OptionalReal, "rows that an expert takes in training, over its even share"),
           count("group", 1, "sequences whose tokens at one position meet, with `choice = expert` or `mixture`"),
-          {"temperature", Kind::RealOrWord, Default::Value, Constant::ofReal(1.0), {"learned"}, "what a mixture divides its logits by"},
+          {"temperature", Kind::RealOrWord, Default::Value, Constant::ofReal(1.0), {"learned", "learned_per_expert"},
+           "what a mixture divides its logits by"},
           word("emit", {"same", "separate", "softmax_experts"}, "what weighs the outputs of a mixture"),
           {"null", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "further choices that have no expert"}};
 }
@@ -105,12 +107,20 @@ ArrayRef<Builtin> builtins() {
   static const ArgumentInfo scaling = maybe("rope_scaling", {"linear", "ntk", "yarn"}, "how positions are stretched");
   static const ArgumentInfo factor = none("rope_factor", Kind::OptionalReal, "by how much they are stretched");
   static const ArgumentInfo original = none("rope_original", Kind::OptionalCount, "context that yarn starts from");
+  static const ArgumentInfo fast = real("rope_beta_fast", Kind::Positive, 32.0,
+                                        "turns within `rope_original` from which yarn leaves a pair as it is");
+  static const ArgumentInfo slow = real("rope_beta_slow", Kind::Positive, 1.0,
+                                        "turns up to which yarn stretches a pair in full");
+  static const ArgumentInfo truncate = flag("rope_truncate", true, "whether yarn rounds these bounds to whole pairs");
+  static const ArgumentInfo pairs = flag("rope_interleaved", false,
+                                         "whether neighbouring features turn together, in the place of halves of a head");
+  static const std::vector<StringRef> gates = {"silu", "gelu", "relu", "relu2", "sigmoid"};
   static const Builtin table[] = {
       {"embed", Input::Tokens, true,
        {required("vocab", Kind::Count, "number of different tokens"), required("width", Kind::Count, "features")},
        "a row of a table for each token", nullptr, widthOfArgument<1>},
       {"learned_positions", Input::Features, true, {}, "a learned row for each position, to be added to the stream",
-       nullptr, sameWidth},
+       nullptr, sameWidth, Routes::No, sameTime},
       {"sinusoidal_positions", Input::Features, false, {},
        "a fixed row of sines and cosines for each position, to be added to the stream", completeSinusoids, sameWidth},
       {"rms_norm", Input::Features, true,
@@ -134,8 +144,9 @@ ArrayRef<Builtin> builtins() {
         maybe("gate", {"head", "element"}, "sigmoid gate on what the heads give"),
         none("rope", Kind::OptionalReal, "base of the rotary positions"),
         none("rope_dim", Kind::OptionalCount, "features of a head that are rotated, else all"),
-        scaling, factor, original, bias()},
-       "softmax self-attention", completeAttention, sameWidth},
+        scaling, factor, original, fast, slow, truncate, pairs,
+        derived("width", Kind::Count, "features of the output: those of the stream"), bias()},
+       "softmax self-attention", completeAttention, widthOfArgument<21>},
       {"latent_attention", Input::Features, true,
        {required("heads", Kind::Count, "heads"),
         required("kv_latent", Kind::Count, "features that keys and values are made from"),
@@ -143,7 +154,8 @@ ArrayRef<Builtin> builtins() {
         required("nope_dim", Kind::Count, "features of a head's keys without positions"),
         required("rope_dim", Kind::Count, "features of the rotated part of the keys, which all heads share"),
         required("value_dim", Kind::Count, "features of a head's values"),
-        real("rope", Kind::Positive, 10000.0, "base of the rotary positions"), scaling, factor, original},
+        real("rope", Kind::Positive, 10000.0, "base of the rotary positions"), scaling, factor, original, fast,
+        slow, truncate, pairs},
        "attention over keys and values from a small latent (MLA)", completeLatentAttention, sameWidth},
       {"linear", Input::Features, true, {required("width", Kind::Count, "features of the output"), bias()},
        "one product", nullptr, widthOfArgument<0>},
@@ -151,8 +163,12 @@ ArrayRef<Builtin> builtins() {
        {required("hidden", Kind::Count, "features inside"), word("activation", activations, "between the products"),
         bias()},
        "two products with a pointwise function between them", nullptr, sameWidth},
-      {"swiglu", Input::Features, true, {required("hidden", Kind::Count, "features inside"), bias()},
-       "(silu(x Wg) * (x Wu)) Wd", nullptr, sameWidth},
+      {"swiglu", Input::Features, true,
+       {required("hidden", Kind::Count, "features inside"), word("activation", gates, "of the gate"),
+        none("limit", Kind::OptionalReal, "most that the gate may be, and the size of what it multiplies"),
+        real("alpha", Kind::Positive, 1.0, "of silu: x * sigmoid(alpha x)"),
+        real("offset", Kind::NonNegative, 0.0, "added to what the gate multiplies"), bias()},
+       "(silu(x Wg) * (x Wu)) Wd", completeSwiglu, sameWidth},
       {"moe", Input::Features, true,
        joined({{required("expert", Kind::Layer, "an `mlp` or a `swiglu`")}, sizesOfRouter(), choosing(), ofPool(),
                losses()}),
@@ -180,6 +196,22 @@ ArrayRef<Builtin> builtins() {
         count("chunk", 128, "tokens that are computed together, at most 256; changes speed and memory, not results"),
         flag("norm", true, "whether the gated output goes through an RMSNorm, by groups")},
        "state-space layer with one decay a head (Mamba-2)", completeMamba2, sameWidth},
+      {"concat", Input::Features, false, {}, "the features of two streams side by side", nullptr, sameWidth,
+       Routes::Joins},
+      {"conv1d", Input::Features, true,
+       {required("width", Kind::Count, "features of the output"), required("kernel", Kind::Count, "positions that are read"),
+        count("stride", 1, "positions between two results"),
+        flag("causal", true, "whether the last position that is read is the result's own, else the middle one"),
+        flag("bias", true, "whether the product adds a vector")},
+       "a dense convolution along time", completeConv1d, widthOfArgument<0>, Routes::No, convolvedTime},
+      {"stack", Input::Features, false, {required("factor", Kind::Count, "neighbouring positions that become one")},
+       "neighbouring positions side by side: fewer positions, more features", completeStack, stackedWidth, Routes::No,
+       stackedTime},
+      {"unstack", Input::Features, false, {required("factor", Kind::Count, "positions that each position becomes")},
+       "the inverse of `stack`: fewer features, more positions", completeUnstack, unstackedWidth, Routes::No,
+       unstackedTime},
+      {"shift", Input::Features, false, {required("by", Kind::Count, "positions")},
+       "the stream some positions later, zeros in front", completeShift, sameWidth, Routes::No, sameTime},
       {"head", Input::Features, true,
        {required("vocab", Kind::Count, "logits per position"),
         none("tied", Kind::OptionalLayer, "an `embed` bound by `let` whose table is used again"),
@@ -251,7 +283,7 @@ std::string wordsOf(const ArgumentInfo &info) {
 /// `name` when required, `name = default`, `name = derived`.
 static std::string head(const Builtin &builtin) {
   std::string text = builtin.input == Input::Tokens ? "tokens" : builtin.input == Input::Features ? "x" : "";
-  text += builtin.routes == Routes::Takes ? ", r" : "";
+  text += builtin.routes == Routes::Takes ? ", r" : builtin.routes == Routes::Joins ? ", y" : "";
   for (const ArgumentInfo &info : builtin.arguments) {
     text += (text.empty() ? "" : ", ") + info.name.str();
     if (info.defaults == Default::Value)

@@ -53,8 +53,8 @@ struct ArgumentInfo {
 /// What a callee is applied to.
 enum class Input { None, Tokens, Features };
 
-/// Whether a layer makes a routing in the place of a stream, or takes one beside its stream.
-enum class Routes { No, Makes, Takes };
+/// Whether a layer makes a routing in the place of a stream, or takes one beside its stream; or takes a second stream.
+enum class Routes { No, Makes, Takes, Joins };
 
 /// The value of one argument of a layer.
 struct ArgumentValue {
@@ -70,6 +70,8 @@ struct Completion {
   llvm::MutableArrayRef<ArgumentValue> values;
   llvm::StringRef name; ///< of the layer
   int64_t width;        ///< features of the input; 0 for tokens
+  int64_t time;         ///< positions of the input
+  int64_t context;      ///< positions of the tokens
   int64_t routed;       ///< experts of the routing that it is applied with, if it takes one
   int64_t batch;        ///< sequences of a batch
   llvm::SMRange range;
@@ -93,6 +95,8 @@ struct Builtin {
   /// Features of the output.
   int64_t (*outputWidth)(llvm::ArrayRef<ArgumentValue> values, int64_t width);
   Routes routes = Routes::No;
+  /// Positions of the output; given where the layer is made for streams of one length. Null: those of any input.
+  int64_t (*outputTime)(llvm::ArrayRef<ArgumentValue> values, int64_t time) = nullptr;
 };
 
 /// Layers, in the order of the language reference.

@@ -128,13 +128,15 @@ private:
   Stream *stream(const ast::Expr &expr);
   Stream *asStream(const Value &value, llvm::SMRange range);
   Stream *routing(const ast::Expr &expr);
+  /// What stands after the stream of a layer: a routing, or a second stream.
+  Stream *second(const Builtin *builtin, const ast::Expr &expr);
 
   // ElaborateLayers.cpp
   Value call(const ast::Call &call, Stream *piped);
   std::shared_ptr<Layer> makeLayer(const ast::Ident &callee, const ast::Expr &site);
   bool builtinArguments(Layer &layer, const BoundCall &bound);
   bool blockArguments(Layer &layer, const BoundCall &bound);
-  /// `routing` is null for layers that take none.
+  /// `routing` is null for layers that take none, and a stream for those that take two.
   Value apply(const std::shared_ptr<Layer> &layer, Stream *input, Stream *routing, llvm::SMRange range);
   bool resolveLayer(Layer &layer, Stream *input, Stream *routing, llvm::SMRange range);
   bool checkRouting(const Layer &layer, Stream *routing, llvm::SMRange range);
@@ -144,7 +146,10 @@ private:
   void place(Layer &layer);
   std::shared_ptr<Layer> remember(std::shared_ptr<Layer> layer);
 
-  Op &emit(Op::Kind kind, std::vector<Stream *> operands, int64_t width, llvm::SMRange range);
+  /// `time` is that of the first operand when it is not given.
+  Op &emit(Op::Kind kind, std::vector<Stream *> operands, int64_t width, llvm::SMRange range,
+           std::optional<int64_t> time = std::nullopt);
+  bool sameLength(const Stream *left, const Stream *right, llvm::SMRange range);
   Value *lookup(llvm::StringRef name);
   PathScope *makeScope(Path prefix);
 

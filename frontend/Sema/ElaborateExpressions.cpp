@@ -41,11 +41,13 @@ Value *Elaborator::lookup(StringRef name) {
   return it == globalScope.end() ? nullptr : &it->second;
 }
 
-Op &Elaborator::emit(Op::Kind kind, std::vector<Stream *> operands, int64_t width, SMRange range) {
+Op &Elaborator::emit(Op::Kind kind, std::vector<Stream *> operands, int64_t width, SMRange range,
+                     std::optional<int64_t> time) {
+  int64_t positions = time.value_or(operands.front()->time);
   auto op = std::make_unique<Op>();
   op->kind = kind;
   op->operands = std::move(operands);
-  op->results.push_back(model->makeStream(width));
+  op->results.push_back(model->makeStream(width, positions));
   op->range = range;
   op->caller = caller;
   region->ops.push_back(std::move(op));
@@ -236,6 +238,8 @@ Value Elaborator::combine(Operator op, const Value &left, const Value &right, SM
                                          Twine(right.stream->width) + " features, they must be alike");
       return {};
     }
+    if (!sameLength(left.stream, right.stream, range))
+      return {};
     return Value::of(emit(kind, {left.stream, right.stream}, left.stream->width, range).results[0]);
   }
   bool streamFirst = left.kind == Value::Kind::Stream;
@@ -280,6 +284,14 @@ std::optional<bool> Elaborator::condition(const ast::Expr &expr) {
     return value->boolean;
   (void)diagnostics.error(expr.range, "expected a condition, found " + value->described());
   return std::nullopt;
+}
+
+bool Elaborator::sameLength(const Stream *left, const Stream *right, SMRange range) {
+  if (left->time == right->time)
+    return true;
+  (void)diagnostics.error(range, "the streams have " + Twine(left->time) + " and " + Twine(right->time) +
+                                     " positions, they must be alike; `stack`, `unstack` and `conv1d` change them");
+  return false;
 }
 
 Stream *Elaborator::asStream(const Value &value, SMRange range) {

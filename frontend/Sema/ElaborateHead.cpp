@@ -202,16 +202,20 @@ bool Elaborator::callSetting(StringRef key, ArrayRef<StringRef> callees, StringR
   if (!expr)
     return true;
   auto *call = dyn_cast<ast::Call>(expr);
-  if (!call || !is_contained(callees, call->callee.text)) {
+  auto *name = dyn_cast<ast::Name>(expr);
+  StringRef text = call ? StringRef(call->callee.text) : name ? StringRef(name->text) : StringRef();
+  if (!is_contained(callees, text)) {
     std::vector<StringRef> known(callees);
     (void)diagnostics.error(expr->range,
-                            "`" + key + "` is " + listNames(known, "or") + " with its arguments in parentheses");
+                            "`" + key + "` is " + listNames(known, "or") + ", with arguments in parentheses");
     return false;
   }
-  const Builtin &builtin = *findTrainBuiltin(call->callee.text);
+  const Builtin &builtin = *findTrainBuiltin(text);
   callee = builtin.name;
   bool ok = true;
-  for (auto [info, argument] : zip(builtin.arguments, names.calls[call].byParameter)) {
+  BoundCall none;
+  none.byParameter.resize(builtin.arguments.size());
+  for (auto [info, argument] : zip(builtin.arguments, call ? names.calls[call].byParameter : none.byParameter)) {
     ArgumentValue value;
     value.constant = info.value;
     if (argument) {
@@ -315,7 +319,7 @@ std::unique_ptr<ResolvedModel> Elaborator::run() {
   const ast::Model &node = *program.model;
   model->name = node.name.text.str();
   model->range = node.name.range;
-  model->tokens = model->makeStream(0);
+  model->tokens = model->makeStream(0, 0);
   region = &model->body;
   pathScope = makeScope({});
   if (!readDefines() || !selectPreset() || !globals())
@@ -326,6 +330,7 @@ std::unique_ptr<ResolvedModel> Elaborator::run() {
   if (!ok)
     return nullptr;
 
+  model->tokens->time = model->train.context;
   scopes.back()["tokens"] = Value::of(model->tokens);
   scopes.emplace_back();
   statements(node.body);
@@ -343,6 +348,12 @@ std::unique_ptr<ResolvedModel> Elaborator::run() {
   if (model->logits->width != model->vocab) {
     (void)diagnostics.error(ret.value->range, "a model returns logits over its vocabulary of " + Twine(model->vocab) +
                                                   ", this stream has " + Twine(model->logits->width) + " features");
+    return nullptr;
+  }
+  if (model->logits->time != model->train.context) {
+    (void)diagnostics.error(ret.value->range, "a model returns logits for each of the " + Twine(model->train.context) +
+                                                  " positions of its context, this stream has " +
+                                                  Twine(model->logits->time));
     return nullptr;
   }
   if (!checkSeparator() || !checkReached(*model, diagnostics))

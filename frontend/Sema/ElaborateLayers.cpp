@@ -50,7 +50,7 @@ Value Elaborator::call(const ast::Call &call, Stream *piped) {
     std::shared_ptr<Layer> layer = value->layer;
     const BoundCall &bound = names.calls[&call];
     Stream *input = piped ? piped : bound.stream ? stream(*bound.stream) : nullptr, *choice = nullptr;
-    if (!input || (bound.routing && !(choice = routing(*bound.routing))))
+    if (!input || (bound.routing && !(choice = second(layer->builtin, *bound.routing))))
       return {};
     return apply(layer, input, choice, call.range);
   }
@@ -60,12 +60,16 @@ Value Elaborator::call(const ast::Call &call, Stream *piped) {
   Stream *input = piped, *choice = nullptr;
   if (bound.stream && !(input = stream(*bound.stream)))
     return {};
-  if (bound.routing && !(choice = routing(*bound.routing)))
+  if (bound.routing && !(choice = second(findBuiltin(callee), *bound.routing)))
     return {};
   std::shared_ptr<Layer> layer = makeLayer(call.callee, call);
   if (!layer)
     return {};
   return input ? apply(layer, input, choice, call.range) : Value::of(layer);
+}
+
+Stream *Elaborator::second(const Builtin *builtin, const ast::Expr &expr) {
+  return builtin && builtin->routes == Routes::Joins ? stream(expr) : routing(expr);
 }
 
 std::shared_ptr<Layer> Elaborator::makeLayer(const ast::Ident &callee, const ast::Expr &site) {
@@ -125,8 +129,8 @@ bool Elaborator::builtinArguments(Layer &layer, const BoundCall &bound) {
                                   "`" + info.name + "` is " + describe(info.kind) + ", not " +
                                       (given.kind == Value::Kind::Stream    ? std::string("a stream")
                                        : given.kind == Value::Kind::Routing ? std::string("a routing")
-                                       : given.kind == Value::Kind::Layer ? "the layer `" + given.layer->name + "`"
-                                                                          : given.constant.described()));
+                                       : given.kind == Value::Kind::Layer   ? "the layer `" + given.layer->name + "`"
+                                                                            : given.constant.described()));
         ok = false;
       }
     }
@@ -199,14 +203,21 @@ void Elaborator::place(Layer &layer) {
 
 bool Elaborator::checkRouting(const Layer &layer, Stream *routing, SMRange range) {
   bool takes = layer.builtin && layer.builtin->routes == Routes::Takes;
+  if (layer.builtin && layer.builtin->routes == Routes::Joins) {
+    if (!routing)
+      (void)diagnostics.error(range,
+                              "`" + layer.name + "` needs a second stream after its first: `" + layer.name + "(x, y)`");
+    else if (routing->width == 0)
+      (void)diagnostics.error(range, "tokens are no features to put beside others; `embed` makes some of them");
+    return routing && routing->width != 0;
+  }
   if (takes && !routing) {
     (void)diagnostics.error(range, "`" + layer.name + "` needs a routing after its stream: `" + layer.name +
                                        "(x, r)` with `r = route(x, …)`");
     return false;
   }
   if (!takes && routing) {
-    diagnostics
-        .error(range, "`" + layer.name + "` has its arguments already, it takes a stream and nothing else")
+    diagnostics.error(range, "`" + layer.name + "` has its arguments already, it takes a stream and nothing else")
         .note(layer.range, "they were given here");
     return false;
   }
@@ -238,6 +249,13 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, Stream *routing, SMRa
     return false;
   }
   if (layer.inputWidth) {
+    if (*layer.inputWidth == input->width && builtin.outputTime && layer.inputTime != input->time) {
+      diagnostics
+          .error(range, "`" + layer.name + "` was made for " + Twine(layer.inputTime) + " positions, this stream has " +
+                            Twine(input->time))
+          .note(layer.firstUse, "it was first applied here");
+      return false;
+    }
     if (*layer.inputWidth == input->width)
       return true;
     diagnostics
@@ -246,11 +264,20 @@ bool Elaborator::resolveLayer(Layer &layer, Stream *input, Stream *routing, SMRa
         .note(layer.firstUse, "it was first applied here");
     return false;
   }
-  Completion completion{builtin.arguments,  layer.arguments, builtin.name, input->width, routing ? routing->experts : 0,
-                        model->train.batch, layer.callee,    diagnostics};
+  Completion completion{builtin.arguments,
+                        layer.arguments,
+                        builtin.name,
+                        input->width,
+                        input->time,
+                        model->train.context,
+                        routing ? routing->experts : 0,
+                        model->train.batch,
+                        layer.callee,
+                        diagnostics};
   if (builtin.complete && !builtin.complete(completion))
     return false;
   layer.inputWidth = input->width;
+  layer.inputTime = input->time;
   layer.outputWidth = builtin.outputWidth(layer.arguments, input->width);
   layer.firstUse = range;
   for (size_t i = 0; i < layer.arguments.size(); ++i)
@@ -281,12 +308,19 @@ Value Elaborator::apply(const std::shared_ptr<Layer> &layer, Stream *input, Stre
     }
   }
   std::vector<Stream *> operands = {input};
+  if (routing && !sameLength(input, routing, range))
+    return {};
   if (routing)
     operands.push_back(routing);
   bool routes = layer->builtin->routes == Routes::Makes;
   if ((routes || layer->builtin->name == "moe") && argumentOf(*layer, "choice").constant->text == "hash")
     operands.push_back(model->tokens);
-  Op &op = emit(Op::Kind::Apply, std::move(operands), layer->outputWidth, range);
+  if (operands.back() == model->tokens && !sameLength(input, model->tokens, range))
+    return {};
+  const Builtin &builtin = *layer->builtin;
+  int64_t width = layer->outputWidth + (builtin.routes == Routes::Joins ? routing->width : 0);
+  int64_t time = builtin.outputTime ? builtin.outputTime(layer->arguments, input->time) : input->time;
+  Op &op = emit(Op::Kind::Apply, std::move(operands), width, range, time);
   op.layer = layer;
   if (routes)
     op.results[0]->experts = argumentOf(*layer, "experts").constant->count;

@@ -199,7 +199,7 @@ void Elaborator::repeat(const ast::Repeat &repeat) {
     inside.push_back({"", iteration});
     pathScope = makeScope(std::move(inside));
     for (auto [slot, value] : zip(slots, entering)) {
-      region->arguments.push_back(model->makeStream(value->width));
+      region->arguments.push_back(model->makeStream(value->width, value->time));
       *slot = Value::of(region->arguments.back());
     }
     scopes.emplace_back();

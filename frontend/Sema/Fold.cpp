@@ -130,7 +130,7 @@ private:
 
   void define(Stream *stream) {
     numbers.try_emplace(stream, numbers.size());
-    os << ':' << stream->width;
+    os << ':' << stream->width << 'x' << stream->time;
   }
   void use(Stream *stream) {
     auto it = numbers.find(stream);
@@ -225,7 +225,7 @@ void makeLoop(MutableArrayRef<IterationBody> bodies, int64_t period, std::vector
   dropUnchanged(body, carried, kept);
   for (size_t i : kept) {
     loop->operands.push_back(carried[i]);
-    loop->results.push_back(model.makeStream(carried[i]->width));
+    loop->results.push_back(model.makeStream(carried[i]->width, carried[i]->time));
     carried[i] = loop->results.back();
   }
   region.ops.push_back(std::move(loop));

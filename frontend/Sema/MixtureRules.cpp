@@ -56,12 +56,11 @@ static bool sizesAgree(Completion &c, std::optional<int64_t> hidden, int64_t tot
   std::optional<int64_t> byHandTopK;
   if (topK)
     byHandTopK = topKGiven ? topK->constant->count : 1;
-  std::string byHand =
-      count.given ? ("experts = " + Twine(count.constant->count) +
-                     (topKGiven ? ", top_k = " + Twine(*byHandTopK) : Twine()) + " reads as " +
-                     reading(count.constant->count, hidden, byHandTopK))
-                        .str()
-                  : ("top_k = " + Twine(*byHandTopK)).str();
+  std::string byHand = count.given ? ("experts = " + Twine(count.constant->count) +
+                                      (topKGiven ? ", top_k = " + Twine(*byHandTopK) : Twine()) + " reads as " +
+                                      reading(count.constant->count, hidden, byHandTopK))
+                                         .str()
+                                   : ("top_k = " + Twine(*byHandTopK)).str();
   std::optional<int64_t> pieces = hidden ? std::optional(*hidden / g) : std::nullopt;
   std::optional<int64_t> readTopK = topK ? std::optional(g) : std::nullopt;
   c.diagnostics
@@ -82,8 +81,7 @@ static bool solveSizes(Completion &c, std::optional<int64_t> hidden) {
   if (!expansion.given && granularity.given && !isPool)
     return refuse(c, granularity, "`granularity` needs `expansion`: together they say how many experts there are");
   if (!expansion.given && !count.given && !isPool)
-    return refuse(c, count,
-                  "`" + c.name + "` needs `experts = …, top_k = …`, or `expansion = …, granularity = …`");
+    return refuse(c, count, "`" + c.name + "` needs `experts = …, top_k = …`, or `expansion = …, granularity = …`");
   if (!expansion.given) {
     if (topK && !topK->given)
       topK->constant = Constant::ofCount(1);
@@ -95,8 +93,9 @@ static bool solveSizes(Completion &c, std::optional<int64_t> hidden) {
     granularity.constant = Constant::ofCount(1);
   int64_t e = expansion.constant->count, g = granularity.constant->count, total;
   if (MulOverflow(e, g, total))
-    return refuse(c, expansion, "expansion = " + Twine(e) + ", granularity = " + Twine(g) +
-                                    " makes more experts than can be counted");
+    return refuse(c, expansion,
+                  "expansion = " + Twine(e) + ", granularity = " + Twine(g) +
+                      " makes more experts than can be counted");
   if (!cutHidden(c, hidden, g) || !sizesAgree(c, hidden, total, g))
     return false;
   count.constant = Constant::ofCount(total);
@@ -220,16 +219,18 @@ static bool settleChoice(Completion &c) {
   if (!byToken)
     without = {"bias_rate", "groups", "top_groups", "null", "sequence_balance"};
   if (hash)
-    without.append({"renormalize", "z", "mutual_information"});
+    without.append({"renormalize", "logit_bias", "z", "mutual_information"});
   for (StringRef name : without)
     if (isSet(c, name))
-      return refuse(c, c.at(name), "`" + name + "` has nothing to work on with `choice = " + choice +
-                                       "`, which does not choose by scores; it goes with `choice = token`");
+      return refuse(c, c.at(name),
+                    "`" + name + "` has nothing to work on with `choice = " + choice +
+                        "`, which does not choose by scores; it goes with `choice = token`");
   if (hash && gate.given)
     return refuse(c, gate, "`choice = hash` has no scores and no gate: all gates are 1 / top_k");
   if (!byToken && balance.given && balance.constant->asReal() != 0)
-    return refuse(c, balance, "a balance loss cannot move the loads of `choice = " + choice +
-                                  "`, which are what they are; leave `balance` out");
+    return refuse(c, balance,
+                  "a balance loss cannot move the loads of `choice = " + choice +
+                      "`, which are what they are; leave `balance` out");
   if (!gate.given && !hash && choice != "mixture")
     gate.constant = Constant::ofWord("softmax_topk");
   if (!balance.given)
@@ -265,16 +266,18 @@ static bool checkGroups(Completion &c, int64_t count, int64_t topK) {
   if (c.count("null") > 0)
     return refuse(c, groups, "null choices belong to no group; leave out `groups` or `null`");
   if (count % g != 0)
-    return refuse(c, groups, Twine(count) + " experts cannot be cut into " + Twine(g) + " groups; " +
-                                 nearbyDivisors(count, g) + " would fit");
+    return refuse(c, groups,
+                  Twine(count) + " experts cannot be cut into " + Twine(g) + " groups; " + nearbyDivisors(count, g) +
+                      " would fit");
   if (b >= g)
-    return refuse(c, best.given ? best : groups, "`top_groups` of " + Twine(b) + " among " + Twine(g) +
-                                                     " groups limits nothing; it is from 1 to " + Twine(g - 1));
+    return refuse(c, best.given ? best : groups,
+                  "`top_groups` of " + Twine(b) + " among " + Twine(g) + " groups limits nothing; it is from 1 to " +
+                      Twine(g - 1));
   if (b * (count / g) < topK)
     return refuse(c, best.given ? best : groups,
-                  "each token goes to " + Twine(topK) + " experts, but " + Twine(b) + " groups of " +
-                      Twine(count / g) + " hold only " + Twine(b * (count / g)) + "; `top_groups = " +
-                      Twine((topK + count / g - 1) / (count / g)) + "` would fit");
+                  "each token goes to " + Twine(topK) + " experts, but " + Twine(b) + " groups of " + Twine(count / g) +
+                      " hold only " + Twine(b * (count / g)) +
+                      "; `top_groups = " + Twine((topK + count / g - 1) / (count / g)) + "` would fit");
   return true;
 }
 
@@ -296,10 +299,10 @@ static bool settleRouting(Completion &c) {
 static bool checkExpert(Completion &c, const ArgumentValue &expert) {
   const Layer &layer = *expert.layer;
   if (!layer.builtin || (layer.builtin->name != "mlp" && layer.builtin->name != "swiglu"))
-    return refuse(c, expert, "the experts of a `moe` are `mlp` or `swiglu` layers, not `" +
-                                 (layer.builtin ? layer.builtin->name : StringRef(layer.name)) + "`");
-  const ArgumentValue &bias = argumentOf(layer, "bias");
-  return !bias.constant->boolean || refuse(c, bias, "experts have no bias");
+    return refuse(c, expert,
+                  "the experts of a `moe` are `mlp` or `swiglu` layers, not `" +
+                      (layer.builtin ? layer.builtin->name : StringRef(layer.name)) + "`");
+  return checkGateForm(layer, c.diagnostics);
 }
 
 static bool checkPool(Completion &c) {

@@ -38,7 +38,8 @@ struct CalleeParameter {
 struct Signature {
   std::string title; ///< "`mlp`", "block `f`"
   bool takesStream;
-  bool takesRouting = false;
+  bool takesRouting = false; ///< or, where it `joins`, a second stream
+  bool joins = false;
   std::vector<CalleeParameter> parameters;
   llvm::SMRange declaration; ///< of a block
 };

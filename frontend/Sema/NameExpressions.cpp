@@ -65,10 +65,15 @@ void NameChecker::reference(const ast::Name &name, const ArgumentInfo *info) {
   }
   if (info && !info->words.empty()) {
     if (!is_contained(info->words, name.text))
-      (void)diagnostics.error(name.range, "`" + info->name + "` is " + wordsOf(*info) + ", not `" +
-                                              name.text + "`" + didYouMean(name.text, info->words));
+      (void)diagnostics.error(name.range, "`" + info->name + "` is " + wordsOf(*info) + ", not `" + name.text + "`" +
+                                              didYouMean(name.text, info->words));
     return;
   }
+  // A setting by its name alone has the defaults, where all of its arguments have one.
+  if (const Builtin *setting = trainSection ? findTrainBuiltin(name.text) : nullptr)
+    return missing(*signatureOf(name.text),
+                   BoundCall{nullptr, nullptr, std::vector<const ast::Argument *>(setting->arguments.size())},
+                   name.range);
   if (isWord(name.text))
     return;
   if (findBuiltin(name.text) || program.blocks.count(name.text)) {
@@ -130,7 +135,8 @@ std::optional<Signature> NameChecker::signatureOf(StringRef name) {
   if (builtin) {
     signature.title = ("`" + name + "`").str();
     signature.takesStream = builtin->input != Input::None;
-    signature.takesRouting = builtin->routes == Routes::Takes;
+    signature.takesRouting = builtin->routes == Routes::Takes || builtin->routes == Routes::Joins;
+    signature.joins = builtin->routes == Routes::Joins;
     for (const ArgumentInfo &info : builtin->arguments)
       signature.parameters.push_back({info.name, info.defaults == ArgumentInfo::Default::Required, &info});
     return signature;
@@ -227,8 +233,11 @@ void NameChecker::bind(const ast::Call &call, const Signature &signature, bool p
     }
   }
   if (signature.takesRouting && !bound.routing && (piped || bound.stream))
-    (void)diagnostics.error(call.callee.range, signature.title + " needs a routing after its stream: `" +
-                                                   call.callee.text + "(x, r, …)` with `r = route(x, …)`");
+    (void)diagnostics.error(
+        call.callee.range,
+        signature.title + (signature.joins ? " needs a second stream after its first: `" + call.callee.text + "(x, y)`"
+                                           : " needs a routing after its stream: `" + call.callee.text +
+                                                 "(x, r, …)` with `r = route(x, …)`"));
   missing(signature, bound, call.callee.range);
   names.calls[&call] = std::move(bound);
 }

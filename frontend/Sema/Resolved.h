@@ -52,6 +52,7 @@ struct Layer {
   bool bound = false;                ///< by a `let` or a block's parameter, so that it can be applied again
   bool expert = false;               ///< serves as the expert of a `moe`
   std::optional<int64_t> inputWidth; ///< set by the first application
+  int64_t inputTime = 0;             ///< with it
   int64_t outputWidth = 0;
   llvm::SMRange range;
   llvm::SMRange callee; ///< the name in it
@@ -64,10 +65,11 @@ struct Layer {
   struct PathScope *innerScope = nullptr;
 };
 
-/// A stream: `tensor<batch x context x width>`, or the tokens when `width` is 0. Or the routing of one, over so many
+/// A stream: `tensor<batch x time x width>`, or the tokens when `width` is 0. Or the routing of one, over so many
 /// `experts`.
 struct Stream {
   int64_t width = 0;
+  int64_t time = 0; ///< positions: those of the context, unless a layer changed their number
   int64_t experts = 0;
   bool isRouting() const { return experts > 0; }
 };
@@ -114,8 +116,8 @@ struct ResolvedModel {
   Stream *logits = nullptr;
   llvm::SMRange returnRange;
 
-  Stream *makeStream(int64_t width) {
-    streams.push_back({width, 0});
+  Stream *makeStream(int64_t width, int64_t time) {
+    streams.push_back({width, time, 0});
     return &streams.back();
   }
 };

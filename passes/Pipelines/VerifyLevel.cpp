@@ -23,7 +23,8 @@ namespace {
 
 bool isBlock(Operation *op) {
   return isa<ModelOp, ReturnOp, EmbedOp, LearnedPositionsOp, SinusoidalPositionsOp, NormOp, AttentionOp,
-             LatentAttentionOp, DenseOp, MlpOp, SwigluOp, RouterOp, ExpertsOp, MambaOp, Mamba2Op, HeadOp>(op);
+             LatentAttentionOp, DenseOp, MlpOp, SwigluOp, RouterOp, ExpertsOp, MambaOp, Mamba2Op, Conv1dOp, StackOp,
+             UnstackOp, ShiftOp, HeadOp>(op);
 }
 
 /// Row ops that are bookkeeping on buffers, and so may stand alone.

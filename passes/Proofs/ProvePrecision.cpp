@@ -33,7 +33,7 @@ bool isNarrow(Value value) { return elementOf(value.getType()).isBF16(); }
 bool isFull(Value value) { return isFullPrecision(value.getType()); }
 
 bool isMove(Operation *op) { return isa<ReshapeOp, SliceOp, ConcatOp, BroadcastOp, GatherRowsOp>(op); }
-bool isPointwise(Operation *op) { return isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp>(op); }
+bool isPointwise(Operation *op) { return isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, ClampOp, ClampGradOp>(op); }
 
 /// What an operand under contract is called; empty for an operand that may be anything.
 StringRef contractOf(OpOperand &operand) {

@@ -92,8 +92,8 @@ func.func @f(%x: tensor<2x3x8xf32>) {
 // attention.C1
 // expected-note @+1 {{measured against this value of type 'tensor<2x3x8xf32>'}}
 func.func @f(%x: tensor<2x3x8xf32>) {
-  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 3, 4]}}
-  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x3x4xf32>
+  // expected-error @+1 {{expects `y` of shape [2, 3, 8], got [2, 4, 8]}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["a"]} : (tensor<2x3x8xf32>) -> tensor<2x4x8xf32>
   return
 }
 
@@ -376,8 +376,8 @@ func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 6, expe
 
 // experts.C3
 func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
-  // expected-error @+1 {{expects gated experts to use silu, got relu}}
-  %y = moire.experts %x, %r activation relu path "a" {gated, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
+  // expected-error @+1 {{expects `activation` of relu, relu2, gelu or silu, or sigmoid where it is a gate, got tanh}}
+  %y = moire.experts %x, %r activation tanh path "a" {gated, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
   return
 }
 
@@ -385,8 +385,8 @@ func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, expe
 
 // experts.C3: shared
 func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
-  // expected-error @+1 {{expects a gated shared expert to use silu, got relu}}
-  %y = moire.experts %x, %r activation relu path "a" {shared_activation = #moire<unary relu>, shared_gated, shared_hidden = 8 : i64, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
+  // expected-error @+1 {{expects `shared_activation` of relu, relu2, gelu or silu, or sigmoid where it is a gate, got sigmoid}}
+  %y = moire.experts %x, %r activation relu path "a" {shared_activation = #moire<unary sigmoid>, shared_hidden = 8 : i64, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
   return
 }
 
@@ -394,7 +394,7 @@ func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, expe
 
 // experts.C4
 func.func @f(%x: tensor<2x3x8xf32>, %r: !moire.routing<batch = 2, time = 3, experts = 4>) {
-  // expected-error @+1 {{expects `shared_gate` with a shared expert only}}
+  // expected-error @+1 {{expects `shared_gate` and `shared_bias` with a shared expert only}}
   %y = moire.experts %x, %r activation relu path "a" {shared_gate, hidden = 16 : i64, paths = ["a"]} : (tensor<2x3x8xf32>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xf32>
   return
 }
@@ -468,7 +468,7 @@ func.func @f(%x: tensor<2x3x8xf32>) {
 
 // attention.C3: a base
 func.func @f(%x: tensor<2x3x8xf32>) {
-  // expected-error @+1 {{expects `rope_base` beside `rope_dim` and `rope_scaling`}}
+  // expected-error @+1 {{expects `rope_base` beside `rope_dim`, `rope_scaling` and `rope_interleaved`}}
   %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 2 : i64, paths = ["a"], rope_dim = 2 : i64} : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
   return
 }
@@ -722,5 +722,68 @@ func.func @f(%a: tensor<8xf32>, %w: tensor<4x8xf32>) {
   %y = moire.repeat 0 carried(%x = %a : tensor<8xf32>) -> tensor<8xf32> {
     moire.yield %x : tensor<8xf32>
   }
+  return
+}
+
+// -----
+
+// swiglu.C2
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `activation` of relu, relu2, gelu or silu, or sigmoid where it is a gate, got tanh}}
+  %y = moire.swiglu %x activation tanh path "a" {bias = false, hidden = 16 : i64, paths = ["a"]} : (tensor<2x6x8xf32>) -> tensor<2x6x8xf32>
+  return
+}
+
+// -----
+
+// swiglu.C3: the limit
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `limit` above 0, got 0}}
+  %y = moire.swiglu %x path "a" {bias = false, hidden = 16 : i64, paths = ["a"], limit = 0.0 : f64} : (tensor<2x6x8xf32>) -> tensor<2x6x8xf32>
+  return
+}
+
+// -----
+
+// swiglu.C3: alpha
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `alpha` above 0, and 1 unless the activation is silu, got 2}}
+  %y = moire.swiglu %x activation gelu path "a" {bias = false, hidden = 16 : i64, paths = ["a"], alpha = 2.0 : f64} : (tensor<2x6x8xf32>) -> tensor<2x6x8xf32>
+  return
+}
+
+// -----
+
+// experts.C5
+func.func @f(%x: tensor<2x6x8xf32>, %r: !moire.routing<batch = 2, time = 6, experts = 4>) {
+  // expected-error @+1 {{expects `limit`, `alpha` and `offset` of a gated layer only}}
+  %y = moire.experts %x, %r activation relu path "a" {hidden = 16 : i64, paths = ["a"], limit = 7.0 : f64} : (tensor<2x6x8xf32>, !moire.routing<batch = 2, time = 6, experts = 4>) -> tensor<2x6x8xf32>
+  return
+}
+
+// -----
+
+// router.C11: one for each choice
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `temperature_per_expert` with `learned_temperature` only}}
+  %q = moire.router mixture %x gate softmax_topk path "a" {group = 2 : i64, experts = 4 : i64, paths = ["a"], temperature_per_expert, top_k = 1 : i64} : (tensor<2x6x8xf32>) -> !moire.routing<batch = 2, time = 6, experts = 4>
+  return
+}
+
+// -----
+
+// router.C13
+func.func @f(%x: tensor<2x6x8xf32>, %t: tensor<2x6xi32>) {
+  // expected-error @+1 {{expects no `logit_bias` with the choice hash, which has no logits}}
+  %q = moire.router hash %x tokens %t gate softmax_topk path "a" {experts = 4 : i64, logit_bias, paths = ["a"], top_k = 1 : i64} : (tensor<2x6x8xf32>, tensor<2x6xi32>) -> !moire.routing<batch = 2, time = 6, experts = 4>
+  return
+}
+
+// -----
+
+// attention.C3: pairs
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `rope_base` beside `rope_dim`, `rope_scaling` and `rope_interleaved`}}
+  %y = moire.attention %x path "a" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["a"], rope_interleaved} : (tensor<2x6x8xf32>) -> tensor<2x6x8xf32>
   return
 }

@@ -37,6 +37,10 @@ moire.model @mixture batch 2 context 3 vocab 16 attributes {spec = "mixture", tr
     %m = moire.mlp gelu %d path "layers.#.mlp" {bias = true, hidden = 32 : i64, paths = ["layers.0.mlp", "layers.1.mlp"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.swiglu
     %s = moire.swiglu %m path "layers.#.swiglu" {bias = false, hidden = 24 : i64, paths = ["layers.0.swiglu", "layers.1.swiglu"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.swiglu %{{.*}} activation gelu path "layers.#.clamped" {bias = false, hidden = 24 : i64, limit = 7.000000e+00 : f64, offset = 1.000000e+00 : f64, paths
+    %o = moire.swiglu %m activation gelu path "layers.#.clamped" {alpha = 1.0 : f64, bias = false, hidden = 24 : i64, limit = 7.0 : f64, offset = 1.0 : f64, paths = ["layers.0.clamped", "layers.1.clamped"]} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.attention %{{.*}} path "layers.#.wide" {{.*}} rope_exact, rope_factor = {{.*}} rope_fast = 1.600000e+01 : f64, rope_interleaved, {{.*}} -> tensor<2x3x4xbf16>
+    %wide = moire.attention %m path "layers.#.wide" {bias = false, head_dim = 4 : i64, heads = 2 : i64, kv_heads = 1 : i64, paths = ["layers.0.wide", "layers.1.wide"], rope_base = 1.000000e+04 : f64, rope_exact, rope_factor = 2.0 : f64, rope_fast = 16.0 : f64, rope_interleaved, rope_original = 16 : i64, rope_scaling = #moire<rope_scaling yarn>} : (tensor<2x3x8xbf16>) -> tensor<2x3x4xbf16>
     // CHECK: %[[R:.*]] = moire.router token %{{.*}} gate softmax_topk path "layers.#.moe.router"
     // CHECK-SAME: !moire.routing<batch = 2, time = 3, experts = 4>
     %q = moire.router token %s gate softmax_topk path "layers.#.moe.router" {balance = 1.000000e-02 : f64, experts = 4 : i64, nested, paths = ["layers.0.moe.router", "layers.1.moe.router"], renormalize, top_k = 2 : i64, z = 1.000000e-03 : f64} : (tensor<2x3x8xbf16>) -> !moire.routing<batch = 2, time = 3, experts = 4>
@@ -48,6 +52,10 @@ moire.model @mixture batch 2 context 3 vocab 16 attributes {spec = "mixture", tr
     %v = moire.router token %e gate sigmoid_topk path "layers.#.route" {bias_rate = 1.000000e-03 : f64, capacity = 1.250000e+00 : f64, experts = 8 : i64, groups = 4 : i64, paths = ["layers.0.route", "layers.1.route"], scale = 2.500000e+00 : f64, sequence_balance = 1.000000e-04 : f64, top_groups = 2 : i64, top_k = 2 : i64} : (tensor<2x3x8xbf16>) -> !moire.routing<batch = 2, time = 3, experts = 8>
     // CHECK: moire.experts %{{.*}}, %{{.*}} activation silu path "pool" {gated, hidden = 16 : i64, latent = 4 : i64, paths = ["pool"], shared_activation = #moire<unary gelu>, shared_gate, shared_hidden = 8 : i64}
     %w = moire.experts %e, %k activation silu path "pool" {gated, hidden = 16 : i64, latent = 4 : i64, paths = ["pool"], shared_activation = #moire<unary gelu>, shared_gate, shared_hidden = 8 : i64} : (tensor<2x3x8xbf16>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xbf16>
+    // CHECK: moire.router mixture %{{.*}} learned_temperature, logit_bias, {{.*}} temperature_per_expert
+    %t = moire.router mixture %e gate softmax_topk path "layers.#.mixture" {experts = 4 : i64, group = 2 : i64, learned_temperature, logit_bias, paths = ["layers.0.mixture", "layers.1.mixture"], temperature_per_expert, top_k = 1 : i64} : (tensor<2x3x8xbf16>) -> !moire.routing<batch = 2, time = 3, experts = 4>
+    // CHECK: moire.experts %{{.*}} activation silu path "layers.#.clamps" {alpha = 1.702000e+00 : f64, bias, gated, {{.*}} limit = 7.000000e+00 : f64, offset = 1.000000e+00 : f64, {{.*}} shared_bias, {{.*}} shared_limit = 7.000000e+00 : f64
+    %clamps = moire.experts %e, %t activation silu path "layers.#.clamps" {alpha = 1.702 : f64, bias, gated, hidden = 16 : i64, limit = 7.0 : f64, offset = 1.0 : f64, paths = ["layers.0.clamps", "layers.1.clamps"], shared_bias, shared_gated, shared_hidden = 8 : i64, shared_limit = 7.0 : f64} : (tensor<2x3x8xbf16>, !moire.routing<batch = 2, time = 3, experts = 4>) -> tensor<2x3x8xbf16>
     // CHECK: moire.mamba
     %r = moire.mamba %e path "layers.#.mamba" {conv = 4 : i64, dt_rank = 1 : i64, expand = 2 : i64, paths = ["layers.0.mamba", "layers.1.mamba"], state = 4 : i64} : (tensor<2x3x8xbf16>) -> tensor<2x3x8xbf16>
     // CHECK: moire.mamba %{{.*}} inner_norm

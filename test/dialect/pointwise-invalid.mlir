@@ -232,3 +232,30 @@ func.func @f(%x: tensor<4x8xf32>, %p: tensor<i32>) {
   %y = moire.dynamic_slice %x, %p : (tensor<4x8xf32>, tensor<i32>) -> tensor<6x8xf32>
   return
 }
+
+// -----
+
+// clamp.C1: none
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects a bound, `from` or `to`}}
+  %y = moire.clamp %x : tensor<2x6x8xf32>
+  return
+}
+
+// -----
+
+// clamp.C1: no room
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `from` below `to`, got 1.000000e+00 and 1.000000e+00}}
+  %y = moire.clamp %x from 1.0 to 1.0 : tensor<2x6x8xf32>
+  return
+}
+
+// -----
+
+// clamp_grad.C1
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects a bound, `from` or `to`}}
+  %y = moire.clamp_grad %x, %x : tensor<2x6x8xf32>
+  return
+}

@@ -103,3 +103,17 @@ func.func @dynamic_slice(%table: tensor<64x4xf32>, %position: tensor<i32>) {
   %y = moire.dynamic_slice %table, %position : (tensor<64x4xf32>, tensor<i32>) -> tensor<8x4xf32>
   return
 }
+
+// CHECK-LABEL: func.func @clamp
+func.func @clamp(%x: tensor<2x4xbf16>) {
+  // CHECK: moire.clamp %arg0 from -7.000000e+00 to 7.000000e+00 : tensor<2x4xbf16>
+  %y = moire.clamp %x from -7.000000e+00 to 7.000000e+00 : tensor<2x4xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @clamp_grad
+func.func @clamp_grad(%x: tensor<2x4xf32>, %dy: tensor<2x4xf32>) {
+  // CHECK: moire.clamp_grad %arg0, %arg1 to 7.000000e+00 : tensor<2x4xf32>
+  %dx = moire.clamp_grad %x, %dy to 7.000000e+00 : tensor<2x4xf32>
+  return
+}

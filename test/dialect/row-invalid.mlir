@@ -236,6 +236,24 @@ func.func @f() {
 
 // -----
 
+// rotary_table.C4: without yarn
+func.func @f() {
+  // expected-error @+1 {{expects `fast`, `slow` and `exact` with the scaling yarn only}}
+  %c, %s = moire.rotary_table 10.0 scaling linear factor 2.0 exact : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// rotary_table.C4: the order
+func.func @f() {
+  // expected-error @+1 {{expects `fast` above `slow` above 0, got 1.000000e+00 and 1.000000e+00}}
+  %c, %s = moire.rotary_table 10.0 scaling yarn factor 2.0 original 8 fast 1.0 : tensor<6x4xf32>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
 // tile.C1: a last dimension
 func.func @f(%x: tensor<f32>) {
   // expected-error @+2 {{expects an operand with a last dimension, and 1 copy or more}}

@@ -59,6 +59,8 @@ func.func @rotary_table() {
   %cos, %sin = moire.rotary_table 1.000000e+04 : tensor<64x4xf32>, tensor<64x4xf32>
   // CHECK: moire.rotary_table 1.000000e+04 scaling yarn factor 4.000000e+00 original 16 :
   %c, %s = moire.rotary_table 1.000000e+04 scaling yarn factor 4.000000e+00 original 16 : tensor<64x4xf32>, tensor<64x4xf32>
+  // CHECK: moire.rotary_table 1.500000e+05 scaling yarn factor 3.200000e+01 original 4096 fast 1.600000e+01 slow 2.000000e+00 exact :
+  %a, %b = moire.rotary_table 1.500000e+05 scaling yarn factor 3.200000e+01 original 4096 fast 16.0 slow 2.0 exact : tensor<64x4xf32>, tensor<64x4xf32>
   return
 }
 

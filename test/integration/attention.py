@@ -32,7 +32,7 @@ def rms(x, weight, eps=EPS):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
 
 
-def frequencies(dim, base, kind=None, factor=1.0, original=None):
+def frequencies(dim, base, kind=None, factor=1.0, original=None, fast=32, slow=1, truncate=True):
     """One angle per position for each pair, as the models' own code computes them."""
     pairs = torch.arange(0, dim, 2, dtype=torch.float64)
     plain = base ** (-pairs / dim)
@@ -43,15 +43,23 @@ def frequencies(dim, base, kind=None, factor=1.0, original=None):
     if kind != "yarn":
         return plain
     correction = lambda turns: dim * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
-    low, high = max(math.floor(correction(32)), 0), min(math.ceil(correction(1)), dim - 1)
+    low, high = correction(fast), correction(slow)
+    if truncate:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, dim - 1)
     high += 0.001 if low == high else 0
     extrapolate = 1 - torch.clamp((torch.arange(dim // 2, dtype=torch.float64) - low) / (high - low), 0, 1)
     return plain / factor * (1 - extrapolate) + plain * extrapolate
 
 
-def rotate(x, freqs):
-    """x [batch, time, heads, dim]; halves of the first 2 len(freqs) features turn."""
+def rotate(x, freqs, interleaved=False):
+    """x [batch, time, heads, dim]; halves of the first 2 len(freqs) features turn, or neighbours."""
     half = len(freqs)
+    if interleaved:
+        angle = (torch.arange(x.shape[1], dtype=torch.float64)[:, None] * freqs).float()[None, :, None, :]
+        turned = torch.view_as_complex(x[..., :2 * half].reshape(*x.shape[:-1], half, 2).contiguous())
+        turned = torch.view_as_real(turned * torch.complex(angle.cos(), angle.sin())).flatten(-2)
+        return torch.cat([turned, x[..., 2 * half:]], -1)
     angle = (torch.arange(x.shape[1], dtype=torch.float64)[:, None] * freqs).float()[None, :, None, :]
     a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
     return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin(), rest], -1)
@@ -90,8 +98,8 @@ def attend(q, k, v, scale, causal=True, window=None, softcap=None, alibi=False, 
 
 
 def attention(p, x, heads=HEADS, kv_heads=KV, head_dim=DIM, value_dim=None, qk_norm=None, gate=None, rope=None,
-              rope_dim=None, rope_scaling=None, rope_factor=1.0, rope_original=None, scale=None, sinks=False, bias=False,
-              **form):
+              rope_dim=None, rope_scaling=None, rope_factor=1.0, rope_original=None, rope_beta_fast=32, rope_beta_slow=1,
+              rope_truncate=True, rope_interleaved=False, scale=None, sinks=False, bias=False, width=None, **form):
     value_dim, batch, time = value_dim or head_dim, *x.shape[:2]
     qkv = x @ p["attention.qkv.weight"] + (p["attention.qkv.bias"] if bias else 0)
     q, k, v = qkv.split([heads * head_dim, kv_heads * head_dim, kv_heads * value_dim], -1)
@@ -102,8 +110,9 @@ def attention(p, x, heads=HEADS, kv_heads=KV, head_dim=DIM, value_dim=None, qk_n
         q, k = rms(q, p["attention.q_norm.weight"]), rms(k, p["attention.k_norm.weight"])
     scale = scale or head_dim ** -0.5
     if rope:
-        freqs = frequencies(rope_dim or head_dim, rope, rope_scaling, rope_factor, rope_original)
-        q, k = rotate(q, freqs), rotate(k, freqs)
+        freqs = frequencies(rope_dim or head_dim, rope, rope_scaling, rope_factor, rope_original, rope_beta_fast,
+                            rope_beta_slow, rope_truncate)
+        q, k = rotate(q, freqs, rope_interleaved), rotate(k, freqs, rope_interleaved)
         if rope_scaling == "yarn":
             scale *= (0.1 * math.log(rope_factor) + 1) ** 2
     y = attend(q, k, v, scale, sinks=p["attention.sinks"] if sinks else None, **form)
@@ -115,7 +124,7 @@ def attention(p, x, heads=HEADS, kv_heads=KV, head_dim=DIM, value_dim=None, qk_n
 
 
 def latent_attention(p, x, heads=HEADS, kv_latent=12, q_latent=None, nope_dim=6, rope_dim=4, value_dim=5, rope=10000.0,
-                     rope_scaling=None, rope_factor=1.0, rope_original=None):
+                     rope_scaling=None, rope_factor=1.0, rope_original=None, rope_interleaved=False):
     batch, time = x.shape[:2]
     w = lambda name: p[f"latent_attention.{name}.weight"]
     q = rms(x @ w("q_down"), w("q_norm")) @ w("q_up") if q_latent else x @ w("q")
@@ -123,8 +132,8 @@ def latent_attention(p, x, heads=HEADS, kv_latent=12, q_latent=None, nope_dim=6,
     latent, turned = (x @ w("kv_down")).split([kv_latent, rope_dim], -1)
     kv = (rms(latent, w("kv_norm")) @ w("kv_up")).reshape(batch, time, heads, nope_dim + value_dim)
     freqs = frequencies(rope_dim, rope, rope_scaling, rope_factor, rope_original)
-    q = torch.cat([q[..., :nope_dim], rotate(q[..., nope_dim:], freqs)], -1)
-    shared = rotate(turned[:, :, None, :], freqs).expand(-1, -1, heads, -1)
+    q = torch.cat([q[..., :nope_dim], rotate(q[..., nope_dim:], freqs, rope_interleaved)], -1)
+    shared = rotate(turned[:, :, None, :], freqs, rope_interleaved).expand(-1, -1, heads, -1)
     k, v = torch.cat([kv[..., :nope_dim], shared], -1), kv[..., nope_dim:]
     scale = (nope_dim + rope_dim) ** -0.5 * ((0.1 * math.log(rope_factor) + 1) ** 2 if rope_scaling == "yarn" else 1)
     return attend(q, k, v, scale).reshape(batch, time, -1) @ w("out")
@@ -163,11 +172,16 @@ CASES = {
     "rope linear": dict(rope=100.0, rope_scaling="linear", rope_factor=2.5),
     "rope ntk": dict(rope=100.0, rope_scaling="ntk", rope_factor=2.0),
     "rope yarn": dict(**YARN),
+    "rope yarn, other bounds": dict(**YARN, rope_beta_fast=8.0, rope_beta_slow=2.0, head_dim=16),
+    "rope yarn, bounds that are not rounded": dict(**YARN, rope_truncate=False, head_dim=16),
+    "rope, neighbours": dict(rope=100.0, rope_interleaved=True, qk_norm="head"),
+    "rope, neighbours, part": dict(**YARN, rope_dim=6, head_dim=10, rope_interleaved=True),
     "rope yarn, part": dict(**YARN, rope_dim=4, head_dim=12),
     "everything": dict(**YARN, rope_dim=6, window=9, sinks=True, softcap=3.0, alibi=True, scale=0.4, qk_norm="head",
                        gate="element", value_dim=6),
     "latent": dict(layer="latent_attention", **LATENT),
     "latent, queries too": dict(layer="latent_attention", q_latent=10, **LATENT),
+    "latent, neighbours": dict(layer="latent_attention", rope_interleaved=True, **LATENT),
     "latent, yarn": dict(layer="latent_attention", **LATENT, **YARN),
     "sinusoidal positions": dict(positions=True),
     "soft cap of the logits": dict(head=2.0),

@@ -41,8 +41,25 @@ COUNTS = [
     ("qwen3_moe", "a22b", (), 235_093_634_560, None),
     ("jamba", "v01", (), 51_570_323_328, None),
     ("granite4", "h_tiny", (), 6_939_037_248, None),
+    ("gpt_oss", "b20", (), 20_914_757_184, 4_187_440_704),
+    # The published 5.13B active leave out the embeddings, of which a token reads one row.
+    ("gpt_oss", "b120", (), 116_829_156_672, 5_132_849_472 + 579_133_440),
     ("nemotron_h", "b8", (), 8_100_852_736, None),
 ]
+
+
+def zamba2(width, layers, uses, hidden, rank, groups, vocab=32_000, state=64, head_dim=64, shared=2):
+    """Parameters of a published Zamba2, product by product."""
+    inner, mixed = 2 * width, 2 * width + 2 * groups * state
+    heads = inner // head_dim
+    mamba = width + width * (inner + mixed + heads) + 5 * mixed + 3 * heads + inner + inner * width
+    block = 2 * width + 3 * (2 * width) ** 2 + 2 * width * width + width + 3 * width * hidden
+    use = width * rank + 2 * rank * hidden + width * width
+    return vocab * width + layers * mamba + shared * block + uses * use + width
+
+
+COUNTS += [("zamba2", "b2_7", (), zamba2(2560, 54, 9, 10_240, 128, groups=1), None),  # published: 2.7B
+           ("zamba2", "b7", (), zamba2(3584, 81, 13, 14_336, 128, groups=2), None)]   # published: 7.4B
 
 
 def counts():

@@ -37,11 +37,29 @@ BLOCKS = {
                         f"rope_dim = 2, value_dim = 3)\n  {HEAD}",
     "no positions in every third layer": "repeat 6 as i { x += rms_norm(x) |> attention(heads = 2, rope = if i % 3 == 2 "
                                          "then none else 100.0) }\n  " + HEAD,
+    "attention, neighbouring features turned": f"x += rms_norm(x) |> attention(heads = 2, rope = 100.0, rope_dim = 6, "
+                                               f"rope_interleaved = true)\n  {HEAD}",
+    "latent attention, neighbouring features turned":
+        "x += rms_norm(x) |> latent_attention(heads = 2, kv_latent = 6, nope_dim = 4, rope_dim = 4, value_dim = 3, "
+        f"rope_interleaved = true)\n  {HEAD}",
+    "attention over two streams": "start = x\n x += rms_norm(x) |> mlp(hidden = 8)\n  x += rms_norm(concat(x, start)) |> "
+                                  f"attention(heads = 4, width)\n  {HEAD}",
     "soft cap of the logits": "x += sinusoidal_positions(x)\n  return rms_norm(x) |> head(vocab, softcap = 2.0)",
     "linear": f"x += rms_norm(x) |> linear(width) |> silu\n  {HEAD}",
     "mlp relu2": f"x += rms_norm(x) |> mlp(hidden = 24, activation = relu2)\n  {HEAD}",
     "mlp gelu with bias": f"x += rms_norm(x) |> mlp(hidden = 24, activation = gelu, bias = true)\n  {HEAD}",
     "swiglu with bias": f"x += rms_norm(x) |> swiglu(hidden = 24, bias = true)\n  {HEAD}",
+    "swiglu, clamped": f"x += rms_norm(x) |> swiglu(hidden = 24, limit = 0.5, alpha = 1.702, offset = 1)\n  {HEAD}",
+    "gated by gelu": f"x += rms_norm(x) |> swiglu(hidden = 24, activation = gelu)\n  {HEAD}",
+    "moe with biases": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8, bias = true, limit = 0.5, alpha = 1.702, "
+                       "offset = 1), experts = 5, top_k = 2, gate = topk_softmax, logit_bias = true, balance = 0.0)\n  "
+                       + HEAD,
+    "moe with biases, shared, latent":
+        "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, bias = true), experts = 4, top_k = 2, balance = 0.0, latent = 6, "
+        "shared = swiglu(hidden = 8, bias = true, limit = 0.5))\n  " + HEAD,
+    "mixture with biases, a temperature for each expert":
+        "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, bias = true), experts = 4, choice = mixture, group = 2, "
+        "temperature = learned_per_expert, logit_bias = true)\n  " + HEAD,
     "moe": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 4, top_k = 2, balance = 0.0)\n  " + HEAD,
     "moe renormalised": "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, activation = gelu), experts = 4, top_k = 2, "
                         "renormalize = true, balance = 0.0)\n  " + HEAD,

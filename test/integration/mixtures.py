@@ -46,6 +46,14 @@ MIXTURES = {
     "balanced": dict(experts=8, top_k=2, choice="balanced", renormalize=True),
     "shared": dict(experts=4, top_k=2, shared="swiglu(hidden = 12)"),
     "shared, gated": dict(experts=4, top_k=2, shared="mlp(hidden = 12, activation = gelu)", shared_gate=True),
+    "biases": dict(expert="swiglu(hidden = 10, bias = true)", experts=6, top_k=3, gate="topk_softmax", logit_bias=True),
+    "biases, clamped": dict(expert="swiglu(hidden = 10, bias = true, limit = 0.7, alpha = 1.702, offset = 1)", experts=6,
+                            top_k=2, form=dict(limit=0.7, alpha=1.702, offset=1), logit_bias=True, bias_rate=0.01,
+                            balance=0.0, gate="sigmoid_topk"),
+    "biases, capacity": dict(expert="swiglu(hidden = 10, bias = true)", experts=4, top_k=2, capacity=0.75),
+    "biases, null choices": dict(expert="swiglu(hidden = 10, bias = true)", experts=5, top_k=3, null=3),
+    "biases, latent": dict(expert="swiglu(hidden = 10, bias = true)", experts=4, top_k=2, latent=6,
+                           shared="swiglu(hidden = 12, bias = true)"),
     "latent": dict(experts=4, top_k=2, latent=6, shared="swiglu(hidden = 12)"),
 }
 
@@ -108,7 +116,7 @@ def route(x, p, prefix, a, tokens):
     if choice == "hash":
         chosen = torch.tensor([hashed(int(token), experts, k) for token in tokens])
         return torch.zeros(n, experts).scatter_(1, chosen, a.get("scale", 1.0) / k), {}, chosen
-    logits = x @ p[prefix + "weight"]
+    logits = x @ p[prefix + "weight"] + p.get(prefix + "logit_bias", 0)
     scores = scores_of(logits, a["gate"])
     if choice == "balanced":
         chosen = torch.tensor([[(t % TIME * k + j) % experts for j in range(k)] for t in range(n)])
@@ -141,19 +149,23 @@ def route(x, p, prefix, a, tokens):
     return weights[:, :experts], losses, chosen
 
 
-def gated(x, gate_up, down):
-    gate, up = (x @ gate_up).chunk(2, -1)
-    return (F.silu(gate) * up) @ down
+def gated(x, p, prefix, expert=None, limit=None, alpha=1.0, offset=0.0):
+    """A gated layer, or one of a stack of them."""
+    of = lambda name: p[prefix + name] if expert is None else p[prefix + name][expert]
+    add = lambda name: of(name) if prefix + name in p else 0
+    gate, up = (x @ of("gate_up.weight") + add("gate_up.bias")).chunk(2, -1)
+    if limit is not None:
+        gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+    return ((up + offset) * gate * torch.sigmoid(alpha * gate)) @ of("down.weight") + add("down.bias")
 
 
 def pool(x, weights, p, prefix, a):
     inner = x @ p[prefix + "latent.down.weight"] if a.get("latent") else x
-    y = sum(weights[:, e, None] * gated(inner, p[prefix + "gate_up.weight"][e], p[prefix + "down.weight"][e])
-            for e in range(weights.shape[1]))
+    y = sum(weights[:, e, None] * gated(inner, p, prefix, e, **a.get("form", {})) for e in range(weights.shape[1]))
     if a.get("latent"):
         y = y @ p[prefix + "latent.up.weight"]
     if prefix + "shared.gate_up.weight" in p:
-        y = y + gated(x, p[prefix + "shared.gate_up.weight"], p[prefix + "shared.down.weight"])
+        y = y + gated(x, p, prefix + "shared.")
     elif prefix + "shared.up.weight" in p:
         open_ = (x @ p[prefix + "shared_gate.weight"]).sigmoid()
         y = y + open_ * (F.gelu(x @ p[prefix + "shared.up.weight"]) @ p[prefix + "shared.down.weight"])
@@ -180,7 +192,7 @@ def compare(name, model, build, batch=None):
     assert reported == {path for path, value in losses.items() if value.item() != 0}, (reported, losses)
     gradients = model.tensors("grads")
     for path, parameter in p.items():
-        if path.endswith(".bias"):
+        if path.endswith("router.bias"):
             continue  # no derivative: see `bias`
         error = np.abs(gradients[path] - parameter.grad.numpy()).max() / parameter.grad.abs().max().item()
         worst, where = max((worst, where), (float(error), path))
@@ -195,10 +207,16 @@ def spell(value):
     return {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value
 
 
+def arguments(given):
+    """The arguments of a `moe`; `form` tells the peer what the expert's text says."""
+    given = {"expert": "swiglu(hidden = 10)", **given}
+    return ", ".join(f"{key} = {spell(value)}" for key, value in given.items() if key != "form")
+
+
 def mixtures():
     good = True
     for name, given in MIXTURES.items():
-        text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
+        text = arguments(given)
         a = {"gate": "softmax_topk", **given}
 
         def build(p, x, tokens):
@@ -335,9 +353,9 @@ def balancing():
 def decoding():
     """Logits of the last token, one at a time and all at once, of every choice; a capacity does not count."""
     good = True
-    for name in ("sigmoid in groups, with bias", "capacity", "null choices", "hash", "balanced", "latent"):
-        text = ", ".join(["expert = swiglu(hidden = 10)"]
-                         + [f"{key} = {spell(value)}" for key, value in MIXTURES[name].items()])
+    for name in ("sigmoid in groups, with bias", "capacity", "null choices", "hash", "balanced", "latent", "biases, clamped",
+                 "biases, null choices"):
+        text = arguments(MIXTURES[name])
         model = Model(compile_spec(mixture(text)))
         model.randomise()
         tokens = model.tokens()[0][0]
@@ -359,7 +377,7 @@ def narrow():
     """bf16 beside f32 from the same first values: the router stays in f32, so that the losses stay close."""
     good = True
     for name, given in MIXTURES.items():
-        text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
+        text = arguments(given)
         losses = []
         for precision in ("f32", "bf16"):
             model = Model(compile_spec(mixture(text), f"--precision={precision}"))
@@ -375,8 +393,7 @@ def narrow():
 def threads():
     """The same bits on one and on two threads."""
     for name, given in MIXTURES.items():
-        text = ", ".join(["expert = swiglu(hidden = 10)"] + [f"{key} = {spell(value)}" for key, value in given.items()])
-        model = Model(compile_spec(mixture(text)))
+        model = Model(compile_spec(mixture(arguments(given))))
         model.randomise()
         assert model.step_bits(1) == model.step_bits(2), name
     print(f"ok   {len(MIXTURES)} mixtures: the same bits on 1 and 2 threads")

@@ -187,3 +187,21 @@ func.func @seed(%s: tensor<f64> {moire.seed, moire.mean = 3.0 : f64}, %x: tensor
   %l = moire.reduce_leading %z : tensor<5xf64> to tensor<f64>
   return %l : tensor<f64>
 }
+func.func @clamp(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 : f64}, %c: tensor<3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.clamp %x from -1.5 to 0.5 : tensor<3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<3x5xf64>, tensor<3x5xf64>) -> tensor<3x5xf64>
+  %l = moire.reduce_leading %z : tensor<3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @clamp_above(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 : f64}, %c: tensor<3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.clamp %x to 0.5 : tensor<3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<3x5xf64>, tensor<3x5xf64>) -> tensor<3x5xf64>
+  %l = moire.reduce_leading %z : tensor<3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+func.func @clamp_below(%x: tensor<3x5xf64> {moire.differentiate, moire.spread = 3.0 : f64}, %c: tensor<3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %y = moire.clamp %x from -0.5 : tensor<3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<3x5xf64>, tensor<3x5xf64>) -> tensor<3x5xf64>
+  %l = moire.reduce_leading %z : tensor<3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}

@@ -171,3 +171,15 @@ func.func @experts_choose(%s: tensor<2x2x2xf64> {moire.values = array<f64: 0.1, 
   %o, %r, %p = moire.choose_tokens %s group 2 count 1 : (tensor<2x2x2xf64>) -> (tensor<3xi32>, tensor<4xi32>, tensor<2x2x2xi32>)
   return %o, %r, %p : tensor<3xi32>, tensor<4xi32>, tensor<2x2x2xi32>
 }
+
+// Bounds are values of their own, and what lies beyond them has no slope.
+// CHECK: @clamped result 0 tensor<1x4xf64>: 1{{(\.0*)?}} 1{{(\.0*)?}} 0{{(\.0*)?}} -0.5
+// CHECK: @clamped_slope result 0 tensor<1x4xf64>: 0{{(\.0*)?}} 1{{(\.0*)?}} 1{{(\.0*)?}} 0
+func.func @clamped(%x: tensor<1x4xf64> {moire.values = array<f64: 2.0, 1.0, 0.0, -1.0>}) -> tensor<1x4xf64> {
+  %y = moire.clamp %x from -0.5 to 1.0 : tensor<1x4xf64>
+  return %y : tensor<1x4xf64>
+}
+func.func @clamped_slope(%x: tensor<1x4xf64> {moire.values = array<f64: 2.0, 1.0, 0.0, -1.0>}, %dy: tensor<1x4xf64> {moire.values = array<f64: 1.0, 1.0, 1.0, 1.0>}) -> tensor<1x4xf64> {
+  %dx = moire.clamp_grad %x, %dy from -0.5 to 1.0 : tensor<1x4xf64>
+  return %dx : tensor<1x4xf64>
+}

@@ -115,3 +115,27 @@ func.func @gradient(%x: tensor<3x4xf32>, %dy: tensor<6x8xf32>, %o: tensor<6xi32>
   %b = moire.grouped_linear_grad_weight %dy, %s, %o : (tensor<6x8xf32>, tensor<6x4xf32>, tensor<6xi32>) -> tensor<5x8x4xf32>
   return %a, %b : tensor<5x4x8xf32>, tensor<5x8x4xf32>
 }
+
+// -----
+
+// Vectors of experts are a product of ones with matrices of one row, added to the first product before anything else
+// reads it: whatever is fused, they stay between the product and its gate.
+// CHECK-LABEL: func.func @biases
+// CHECK-SAME: (%[[X:[^:]*]]: tensor<2x3x4xf32>, %[[W:[^:]*]]: tensor<5x4x8xf32>, %[[B:[^:]*]]: tensor<5x1x8xf32>,
+func.func @biases(%x: tensor<2x3x4xf32>, %w: tensor<5x4x8xf32>, %b: tensor<5x1x8xf32>, %offsets: tensor<6xi32>, %rows: tensor<12xi32>, %position: tensor<2x3x2xi32>) -> tensor<12x4xf32> {
+  // expected-remark @+1 {{1 grouped products gather their rows themselves}}
+  %sorted = moire.gather_rows %x, %rows, %position : (tensor<2x3x4xf32>, tensor<12xi32>, tensor<2x3x2xi32>) -> tensor<12x4xf32>
+  // CHECK: %[[P:.*]] = moire.grouped_linear %[[X]], %[[W]],
+  %product = moire.grouped_linear %sorted, %w, %offsets : (tensor<12x4xf32>, tensor<5x4x8xf32>, tensor<6xi32>) -> tensor<12x8xf32>
+  %ones = moire.fill 1.0 : tensor<12x1xf32>
+  // CHECK: %[[V:.*]] = moire.grouped_linear %{{.*}}, %[[B]],
+  %spread = moire.grouped_linear %ones, %b, %offsets : (tensor<12x1xf32>, tensor<5x1x8xf32>, tensor<6xi32>) -> tensor<12x8xf32>
+  // CHECK: %[[S:.*]] = moire.binary add %[[P]], %[[V]]
+  %sum = moire.binary add %product, %spread : (tensor<12x8xf32>, tensor<12x8xf32>) -> tensor<12x8xf32>
+  // CHECK: moire.slice %[[S]]
+  %gate = moire.slice %sum dim 1 at 0 : tensor<12x8xf32> to tensor<12x4xf32>
+  %open = moire.unary silu %gate : tensor<12x4xf32>
+  %up = moire.slice %sum dim 1 at 4 : tensor<12x8xf32> to tensor<12x4xf32>
+  %y = moire.binary mul %open, %up : (tensor<12x4xf32>, tensor<12x4xf32>) -> tensor<12x4xf32>
+  return %y : tensor<12x4xf32>
+}

@@ -53,7 +53,7 @@ static bool isPointwise(RowwiseOp op) {
   if (op->getNumResults() != 1 || op.getSummed().front())
     return false;
   for (Operation &inner : op.getBody().front())
-    if (!isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, CastOp, YieldOp>(inner))
+    if (!isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, ClampOp, ClampGradOp, CastOp, YieldOp>(inner))
       return false;
   return true;
 }

@@ -13,22 +13,26 @@ include "mlir/Pass/PassBase.td"
 def LowerRowwisePass : Pass<"moire-lower-rowwise", "::mlir::ModuleOp"> {
   let summary = "Turn row kernels into functions of loops and sweeps";
   let description = [{
-    Replaces every `moire.rowwise` on buffers by a `moire.launch` of a private function; equal kernels are written once.
-    The function walks its rows in an `scf.for`; a row is computed in sweeps, each one `linalg.generic` over the columns. A
-    reduction ends a sweep; a row that is needed after it is computed again from the inputs when that is cheap, else kept
-    in a buffer of one row. Slices and concatenations along a row cost nothing: they move where loads and stores begin.
+    Replaces every `moire.rowwise` on buffers by a `moire.launch` of a private function; equal kernels are written
+    once. The function walks its rows in an `scf.for`; a row is computed in sweeps, each one `linalg.generic` over the
+    columns. A reduction ends a sweep; a row that is needed after it is computed again from the inputs when that is
+    cheap, else kept in a buffer of one row. Slices and concatenations along a row cost nothing: they move where loads
+    and stores begin.
 
     Results summed over rows are added up in chunks of rows whose number depends on the shapes only, so that any
     number of threads gives the same bits; a second kernel adds the chunks in order.
 
-    Declines nothing: a body that is not made of row ops, or a buffer whose last dimension is not contiguous, is an error.
+    Declines nothing: a body that is not made of row ops, or a buffer whose last dimension is not contiguous, is an
+    error.
 
     Before:
     ```mlir
-    moire.rowwise domain [8, 64] maps [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> ()>] summed [false, false]
+    moire.rowwise domain [8, 64] maps [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> ()>]
+        summed [false, false]
         ins(%x, %w : memref<8x64x256xf32>, memref<256xf32>) outs(%y, %r : memref<8x64x256xf32>, memref<8x64xf32>) {
     ^bb0(%row: tensor<256xf32>, %weight: tensor<256xf32>):
-      %n, %s = moire.rms_norm %row, %weight eps 1.0e-5 : (tensor<256xf32>, tensor<256xf32>) -> (tensor<256xf32>, tensor<f32>)
+      %n, %s = moire.rms_norm %row, %weight eps 1.0e-5 : (tensor<256xf32>, tensor<256xf32>) -> (tensor<256xf32>,
+          tensor<f32>)
       moire.yield %n, %s : tensor<256xf32>, tensor<f32>
     }
     ```
@@ -50,24 +54,26 @@ def LowerRowwisePass : Pass<"moire-lower-rowwise", "::mlir::ModuleOp"> {
            "Bytes that one thread should at least have to move">
   ];
   let dependentDialects = ["::moire::MoireDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
-                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-                           "::mlir::scf::SCFDialect"];
+                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
 def VectorizeRowsPass : Pass<"moire-vectorize-rows", "::mlir::ModuleOp"> {
   let summary = "Turn sweeps into vector code";
   let description = [{
-    Replaces every 1-D `linalg.generic` over buffers whose rows are contiguous by a loop over full vectors, unrolled, and
-    a tail that is masked (512 bits, and `native-bf16` where bf16 is stored) or made of ever narrower vectors. Sums and maxima use several accumulators that are
-    combined in a fixed order. exp, log, log1p, erf, erfc and tanh become polynomials, for vectors as for single numbers:
-    in f32 within 2 units in the last place or 1e-6, in f64 within 1e-14, so that no call of a mathematical library is
-    left. Conversions between f32 and bf16 use the processor's instructions, or integer arithmetic without `native-bf16`.
+    Replaces every 1-D `linalg.generic` over buffers whose rows are contiguous by a loop over full vectors, unrolled,
+    and a tail that is masked (512 bits, and `native-bf16` where bf16 is stored) or made of ever narrower vectors. Sums
+    and maxima use several accumulators that are combined in a fixed order. exp, log, log1p, erf, erfc and tanh become
+    polynomials, for vectors as for single numbers: in f32 within 2 units in the last place or 1e-6, in f64 within
+    1e-14, so that no call of a mathematical library is left. Conversions between f32 and bf16 use the processor's
+    instructions, or integer arithmetic without `native-bf16`.
 
     Declines nothing: a `linalg.generic` of another form is an error.
 
     Before:
     ```mlir
-    linalg.generic {indexing_maps = [#id, #cell], iterator_types = ["reduction"]} ins(%row : memref<256xf32>) outs(%sum : memref<f32>) {
+    linalg.generic {indexing_maps = [#id, #cell], iterator_types = ["reduction"]} ins(%row : memref<256xf32>)
+        outs(%sum : memref<f32>) {
     ^bb0(%x: f32, %s: f32):
       %p = arith.mulf %x, %x : f32
       %t = arith.addf %s, %p : f32

@@ -54,6 +54,8 @@ private:
   RowValue exp(const RowValue &a) { return graph.map(Fn::Exp, {a}); }
   RowValue log(const RowValue &a) { return graph.map(Fn::Log, {a}); }
   RowValue select(const RowValue &c, const RowValue &a, const RowValue &b) { return graph.map(Fn::Select, {c, a, b}); }
+  RowValue above(const RowValue &a, double bound) { return graph.map(Fn::Greater, {a, number(bound)}); }
+  RowValue below(const RowValue &a, double bound) { return graph.map(Fn::Greater, {number(bound), a}); }
   RowValue sum(const RowValue &a) { return RowGraph::scalar(graph.reduce(NodeKind::Sum, a)); }
   RowValue maximum(const RowValue &a) { return RowGraph::scalar(graph.reduce(NodeKind::Maximum, a)); }
   RowValue mean(const RowValue &a) { return mul(sum(a), number(1.0 / a.length())); }
@@ -319,6 +321,22 @@ LogicalResult BodyBuilder::build(Operation *inner) {
       .Case([&](ScaleOp o) {
         return set(o.getY(), mul(get(o.getX()), number(o.getFactor().convertToDouble()))), success();
       })
+      .Case([&](ClampOp o) {
+        RowValue x = get(o.getX()), y = x; // what is no number stays none
+        if (o.getHigh())
+          y = select(above(x, o.getHigh()->convertToDouble()), number(o.getHigh()->convertToDouble()), y);
+        if (o.getLow())
+          y = select(below(x, o.getLow()->convertToDouble()), number(o.getLow()->convertToDouble()), y);
+        return set(o.getY(), y), success();
+      })
+      .Case([&](ClampGradOp o) {
+        RowValue x = get(o.getX()), dx = get(o.getDy());
+        if (o.getHigh())
+          dx = select(above(x, o.getHigh()->convertToDouble()), number(0), dx);
+        if (o.getLow())
+          dx = select(below(x, o.getLow()->convertToDouble()), number(0), dx);
+        return set(o.getDx(), dx), success();
+      })
       .Case([&](CastOp o) { return set(o.getY(), get(o.getX())), success(); })
       .Case([&](BroadcastOp o) {
         RowValue x = get(o.getX());
@@ -377,6 +395,7 @@ LogicalResult moire::rows::buildRowBody(RowwiseOp op, std::optional<int64_t> row
 
 bool moire::rows::isElementwise(RowwiseOp op) {
   return llvm::all_of(op.getBody().front().without_terminator(), [](Operation &inner) {
-    return isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, CastOp, BroadcastOp, FillOp, CountTargetsOp>(inner);
+    return isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, ClampOp, ClampGradOp, CastOp, BroadcastOp, FillOp,
+               CountTargetsOp>(inner);
   });
 }

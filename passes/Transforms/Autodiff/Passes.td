@@ -93,9 +93,9 @@ def BuildOptimizerPass : Pass<"moire-build-optimizer", "::mlir::ModuleOp"> {
     - `@refresh([params: memref<Nxf32>, compute: memref<Cxbf16>]) -> i32`; without bf16 copies it has no arguments.
 
     The buffers are cut into tasks of at most 16384 elements, each inside one parameter; a constant table holds offset,
-    length, offset of the bf16 copy (or -1) and the factors of rate and decay. The norm is one f64 sum of squares
-    per task, added in order. Decoupled AdamW,
-    `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`, writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
+    length, offset of the bf16 copy (or -1) and the factors of rate and decay. The norm is one f64 sum of squares per
+    task, added in order. Decoupled AdamW, `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`,
+    writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
     moire-plan-memory to place. A module without parameters is left alone.
 
     Before:

@@ -27,13 +27,21 @@ template <typename Attention>
 std::pair<Value, Value> BlockBuilder::rotaryRows(Attention op, int64_t time, int64_t size) {
   auto table = type({tableLength(time), size / 2}, full());
   auto tables = RotaryTableOp::create(b, loc, table, table, op.getRopeBaseAttr(), op.getRopeScalingAttr(),
-                                      op.getRopeFactorAttr(), op.getRopeOriginalAttr());
+                                      op.getRopeFactorAttr(), op.getRopeOriginalAttr(), op.getRopeFastAttr(),
+                                      op.getRopeSlowAttr(), op.getRopeExactAttr());
   return {positionRows(tables.getCos(), time), positionRows(tables.getSin(), time)};
 }
 
-Value BlockBuilder::rotate(Value x, std::pair<Value, Value> rows, int64_t size) {
+Value BlockBuilder::rotate(Value x, std::pair<Value, Value> rows, int64_t size, bool interleaved) {
   int64_t dim = shapeOf(x).back();
   Value turned = size == dim ? x : slice(x, 3, 0, size);
+  if (interleaved) {
+    llvm::SmallVector<int64_t> whole(shapeOf(turned)), pairs(whole);
+    pairs.back() = size / 2;
+    pairs.push_back(2);
+    Value paired = reshape(turned, pairs);
+    turned = reshape(concat({slice(paired, 4, 0, 1), slice(paired, 4, 1, 1)}, 3), whole);
+  }
   turned = RopeOp::create(b, loc, turned.getType(), turned, rows.first, rows.second, /*inverse=*/false).getY();
   return size == dim ? turned : concat({turned, slice(x, 3, size, dim - size)}, 3);
 }
@@ -82,8 +90,8 @@ Value BlockBuilder::attention(AttentionOp op, Value x) {
 
   if (op.getRopeBase()) {
     auto rows = rotaryRows(op, time, op.rotatedSize());
-    q = rotate(q, rows, op.rotatedSize());
-    k = rotate(k, rows, op.rotatedSize());
+    q = rotate(q, rows, op.rotatedSize(), op.getRopeInterleaved());
+    k = rotate(k, rows, op.rotatedSize(), op.getRopeInterleaved());
   }
   double scale = op.getScale() ? op.getScale()->convertToDouble() : 1 / std::sqrt(double(dim));
   FloatAttr factor = b.getF64FloatAttr(scale * temperature(op));
@@ -116,8 +124,9 @@ Value BlockBuilder::latentAttention(LatentAttentionOp op, Value x) {
   Value kv = perHead(product(rmsNorm(slice(down, 2, 0, latent), "kv_norm.weight"), "kv_up"), plain + valueDim);
 
   auto rows = rotaryRows(op, time, turned);
-  q = concat({slice(q, 3, 0, plain), rotate(slice(q, 3, plain, turned), rows, turned)}, 3);
-  Value shared = rotate(reshape(slice(down, 2, latent, turned), {batch, time, 1, turned}), rows, turned);
+  bool pairs = op.getRopeInterleaved();
+  q = concat({slice(q, 3, 0, plain), rotate(slice(q, 3, plain, turned), rows, turned, pairs)}, 3);
+  Value shared = rotate(reshape(slice(down, 2, latent, turned), {batch, time, 1, turned}), rows, turned, pairs);
   Value spread = TileOp::create(b, loc, reshape(shared, {batch, time, turned}), heads).getY();
   Value k = concat({slice(kv, 3, 0, plain), perHead(spread, turned)}, 3), v = slice(kv, 3, plain, valueDim);
 

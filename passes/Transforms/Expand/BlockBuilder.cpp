@@ -36,6 +36,11 @@ FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
       .Case([&](ExpertsOp block) { return experts(block, operands[0], routings.at(block.getRouting())); })
       .Case([&](MambaOp block) { return mamba(block, operands[0]); })
       .Case([&](Mamba2Op block) { return mamba2(block, operands[0]); })
+      .Case([&](Conv1dOp block) { return conv1d(block, operands[0]); })
+      .Case([&](ShiftOp block) { return shift(block, operands[0]); })
+      .Case([&](StackOp block) { return reshape(operands[0], shapeOf(block.getY())); })
+      .Case([&](UnstackOp block) { return reshape(operands[0], shapeOf(block.getY())); })
+      .Case([&](ConcatOp block) { return concat(operands, block.getDim()); })
       .Case([&](HeadOp block) { return head(block, operands[0]); })
       .Case([&](UnaryOp block) { return unary(block.getKind(), operands[0]); })
       .Case([&](BinaryOp block) { return binary(block.getKind(), operands[0], operands[1]); })
@@ -67,7 +72,8 @@ Value BlockBuilder::sinusoids(Value x) {
   int64_t time = shapeOf(x)[1], width = widthOf(x), length = tableLength(time);
   auto table = type({length, width / 2}, full());
   auto tables = RotaryTableOp::create(b, loc, table, table, b.getF64FloatAttr(base), /*scaling=*/{}, /*factor=*/{},
-                                      /*original=*/{});
+                                      /*original=*/{}, /*fast=*/b.getF64FloatAttr(32),
+                                      /*slow=*/b.getF64FloatAttr(1), /*exact=*/{});
   // Sines and cosines take turns.
   auto column = [&](Value values) { return reshape(values, {length, width / 2, 1}); };
   Value rows = reshape(concat({column(tables.getSin()), column(tables.getCos())}, 2), {length, width});
@@ -92,7 +98,9 @@ Value BlockBuilder::mlp(MlpOp op, Value x) {
 }
 
 Value BlockBuilder::swiglu(SwigluOp op, Value x) {
-  return affine(gate(affine(x, "gate_up", op.getBias())), "down", op.getBias());
+  FeedForward form{true, op.getActivation(), op.getLimit(), op.getAlpha().convertToDouble(),
+                   op.getOffset().convertToDouble()};
+  return affine(middle(form, affine(x, "gate_up", op.getBias())), "down", op.getBias());
 }
 
 Value BlockBuilder::head(HeadOp op, Value x) {
@@ -166,10 +174,25 @@ Value BlockBuilder::cast(Value x, Type element) {
   return CastOp::create(b, loc, type(shapeOf(x), element), x).getY();
 }
 
-Value BlockBuilder::gate(Value x) {
+Value BlockBuilder::shifted(Value x, double offset) {
+  if (offset == 0)
+    return x;
+  Value number = FillOp::create(b, loc, type({}, elementOf(x)), b.getF64FloatAttr(offset));
+  return binary(Binary::Add, x, number);
+}
+
+Value BlockBuilder::middle(const FeedForward &form, Value x) {
+  if (!form.gated)
+    return unary(form.activation, x);
   int64_t last = shapeOf(x).size() - 1, half = shapeOf(x).back() / 2;
   Value g = slice(x, last, 0, half), u = slice(x, last, half, half);
-  return binary(Binary::Mul, unary(Unary::Silu, g), u);
+  if (form.limit) {
+    double limit = form.limit->convertToDouble();
+    g = ClampOp::create(b, loc, g.getType(), g, FloatAttr(), b.getF64FloatAttr(limit));
+    u = ClampOp::create(b, loc, u.getType(), u, b.getF64FloatAttr(-limit), b.getF64FloatAttr(limit));
+  }
+  g = scaled(unary(form.activation, scaled(g, form.alpha)), 1 / form.alpha);
+  return binary(Binary::Mul, g, shifted(u, form.offset));
 }
 
 } // namespace moire

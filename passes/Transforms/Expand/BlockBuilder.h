@@ -22,14 +22,14 @@ enum class Mode {
 
 /// A quantity that a block reports, per execution.
 struct Metric {
-  std::string path;                      ///< symbolic, as the block's path
-  llvm::SmallVector<std::string> paths;  ///< concrete, one per copy
-  std::string kind;                      ///< "aux_loss" or "load"
+  std::string path;                     ///< symbolic, as the block's path
+  llvm::SmallVector<std::string> paths; ///< concrete, one per copy
+  std::string kind;                     ///< "aux_loss" or "load"
 };
 
 /// What a router hands to experts. Values that another choice of experts does not have are null.
 struct Routing {
-  mlir::Value weights;               ///< gates, [batch, time, top_k]
+  mlir::Value weights;                 ///< gates, [batch, time, top_k]
   mlir::Value offsets, rows, position; ///< of the assignments sorted by expert, see moire.dispatch
   mlir::Value emit;                    ///< of a mixture: what its outputs are weighed with; weights are what mixes
   int64_t group = 1;                   ///< sequences whose tokens meet
@@ -47,10 +47,19 @@ struct ExpansionContext {
   mlir::Value documents;
 };
 
+/// The pointwise middle of a feed-forward layer: see moire.mlp and moire.swiglu.
+struct FeedForward {
+  bool gated;
+  Unary activation;
+  std::optional<llvm::APFloat> limit;
+  double alpha, offset;
+};
+
 /// Emits blocks at the builder's insertion point.
 class BlockBuilder {
 public:
-  /// `parameter(suffix)` gives the value of a parameter of `op`; `states` are the block's states as they come in (Step).
+  /// `parameter(suffix)` gives the value of a parameter of `op`; `states` are the block's states as they come in
+  /// (Step).
   BlockBuilder(mlir::OpBuilder &builder, const ExpansionContext &context, mlir::Operation *op,
                llvm::function_ref<mlir::Value(llvm::StringRef path, llvm::StringRef suffix)> parameter,
                llvm::ArrayRef<mlir::Value> states, Routings &routings);
@@ -96,6 +105,8 @@ private:
   mlir::Value mutualInformation(mlir::Value probs, double coefficient);
   /// The expert that sees every token, times its gate.
   mlir::Value sharedExpert(ExpertsOp op, mlir::Value x);
+  mlir::Value conv1d(Conv1dOp op, mlir::Value x);
+  mlir::Value shift(ShiftOp op, mlir::Value x);
   mlir::Value mamba(MambaOp op, mlir::Value x);
   mlir::Value mamba2(Mamba2Op op, mlir::Value x);
   mlir::Value head(HeadOp op, mlir::Value x);
@@ -111,19 +122,28 @@ private:
   mlir::Value concat(mlir::ValueRange xs, int64_t dim);
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
   mlir::Value cast(mlir::Value x, mlir::Type element);
-  /// silu(first half) * second half of the last dimension.
-  mlir::Value gate(mlir::Value x);
+  /// What `form` makes of the product(s) of a feed-forward layer before the last one: the activation, or for gated
+  /// layers that of the first half of the features times the second half.
+  mlir::Value middle(const FeedForward &form, mlir::Value x);
+  /// x plus a number.
+  mlir::Value shifted(mlir::Value x, double offset);
+  /// The product of rows sorted by expert with the experts' matrices (and vectors) under `name`.
+  mlir::Value grouped(mlir::Value x, llvm::StringRef name, bool bias, mlir::Value offsets);
+  /// Logits of a router, in full precision.
+  mlir::Value logits(RouterOp op, mlir::Value x);
   /// RMSNorm of each of `groups` equal slices of the features, times `weight` ([features]).
   mlir::Value rmsNorm(mlir::Value x, mlir::Value weight, mlir::FloatAttr eps, int64_t groups = 1);
   /// silu of the causal depthwise convolution of x with the block's `conv`; keeps the last inputs as a state (Step).
   mlir::Value convolve(mlir::Value x, int64_t taps);
   /// Cosines and sines of the positions at hand, for `size` features of a head.
-  template <typename Attention> std::pair<mlir::Value, mlir::Value> rotaryRows(Attention op, int64_t time, int64_t size);
+  template <typename Attention>
+  std::pair<mlir::Value, mlir::Value> rotaryRows(Attention op, int64_t time, int64_t size);
   /// Rows of a table of positions [length, n] for `time` positions: from the current one on when stepping.
   mlir::Value positionRows(mlir::Value table, int64_t time);
   int64_t tableLength(int64_t time) const { return stepping() ? context.decodeContext : time; }
-  /// x [batch, time, heads, dim] with the first `size` features of each head rotated.
-  mlir::Value rotate(mlir::Value x, std::pair<mlir::Value, mlir::Value> rows, int64_t size);
+  /// x [batch, time, heads, dim] with the first `size` features of each head rotated. `interleaved` turns even with odd
+  /// features, and leaves the even ones before the odd ones: scores of rotated queries and keys do not see the order.
+  mlir::Value rotate(mlir::Value x, std::pair<mlir::Value, mlir::Value> rows, int64_t size, bool interleaved);
   /// RMSNorm over the last dimension, with the block's parameter `suffix` as weight.
   mlir::Value rmsNorm(mlir::Value x, llvm::StringRef suffix);
   /// What the heads give times the sigmoid of a linear map of x; y is [batch, time, heads, dim].

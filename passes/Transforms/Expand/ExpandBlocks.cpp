@@ -158,9 +158,7 @@ LogicalResult FunctionExpansion::expandBody(Region &region, IRMapping &mapping, 
     llvm::SmallVector<Value> operands;
     for (Value operand : op.getOperands())
       operands.push_back(isa<RoutingType>(operand.getType()) ? Value() : mapping.lookup(operand));
-    auto parameter = [&](StringRef path, StringRef suffix) {
-      return scope.params.lookup((path + "." + suffix).str());
-    };
+    auto parameter = [&](StringRef path, StringRef suffix) { return scope.params.lookup((path + "." + suffix).str()); };
     auto states = scope.states.lookup(&op);
     BlockBuilder block(b, context, &op, parameter, states, routings);
     FailureOr<Value> result = block.build(operands);
@@ -195,7 +193,8 @@ LogicalResult FunctionExpansion::expandRepeat(RepeatOp repeat, IRMapping &mappin
   Scope inner;
   llvm::SmallVector<ParamOp> sliced;
   for (ParamOp param : parameters.all())
-    if (static_cast<int64_t>(param.getStack()) > static_cast<int64_t>(depth) && scope.params.contains(param.getSymName())) {
+    if (static_cast<int64_t>(param.getStack()) > static_cast<int64_t>(depth) &&
+        scope.params.contains(param.getSymName())) {
       bool used = false;
       repeat.walk([&](Operation *op) { used |= llvm::is_contained(parameters.readBy(op), param); });
       if (used) {
@@ -296,7 +295,8 @@ void FunctionExpansion::appendMetrics(Collected &collected, Value &objective, ll
         Value sum = value;
         if (!shapeOf(value).empty())
           sum = ReduceLeadingOp::create(b, model.getLoc(), fullScalar(), value).getY();
-        objective = BinaryOp::create(b, model.getLoc(), objective, sum, BinaryAttr::get(b.getContext(), Binary::Add)).getY();
+        objective =
+            BinaryOp::create(b, model.getLoc(), objective, sum, BinaryAttr::get(b.getContext(), Binary::Add)).getY();
       }
       results.push_back(value);
       attributes.push_back(dictionary({{"moire.metric", b.getStringAttr(metric.path)},
@@ -307,8 +307,8 @@ void FunctionExpansion::appendMetrics(Collected &collected, Value &objective, ll
 }
 
 LogicalResult FunctionExpansion::train() {
-  auto tokens = RankedTensorType::get({static_cast<int64_t>(model.getBatch()), static_cast<int64_t>(model.getContextLength())},
-                                      b.getI32Type());
+  auto tokens = RankedTensorType::get(
+      {static_cast<int64_t>(model.getBatch()), static_cast<int64_t>(model.getContextLength())}, b.getI32Type());
   context.mode = Mode::Train;
   begin("train", {tokens, tokens, fullScalar()});
   setArgAttr(2, "moire.seed", b.getUnitAttr());
@@ -317,7 +317,8 @@ LogicalResult FunctionExpansion::train() {
   FailureOr<Value> logits = expandModel(collected);
   if (failed(logits))
     return failure();
-  Value loss = scale(crossEntropySum(*logits, function.getArgument(1)), 1.0 / (model.getBatch() * model.getContextLength()));
+  Value loss =
+      scale(crossEntropySum(*logits, function.getArgument(1)), 1.0 / (model.getBatch() * model.getContextLength()));
   Value objective = loss;
   Attribute name = b.getStringAttr("loss");
   llvm::SmallVector<Value> results{loss};
@@ -331,8 +332,8 @@ LogicalResult FunctionExpansion::train() {
 }
 
 LogicalResult FunctionExpansion::eval() {
-  auto tokens = RankedTensorType::get({static_cast<int64_t>(model.getBatch()), static_cast<int64_t>(model.getContextLength())},
-                                      b.getI32Type());
+  auto tokens = RankedTensorType::get(
+      {static_cast<int64_t>(model.getBatch()), static_cast<int64_t>(model.getContextLength())}, b.getI32Type());
   context.mode = Mode::Eval;
   begin("eval", {tokens, tokens});
   findDocuments();
@@ -342,7 +343,8 @@ LogicalResult FunctionExpansion::eval() {
     return failure();
   Value targets = function.getArgument(1);
   Value loss = crossEntropySum(*logits, targets);
-  auto counts = CountTargetsOp::create(b, model.getLoc(), RankedTensorType::get(tokens.getShape(), precision.full), targets);
+  auto counts =
+      CountTargetsOp::create(b, model.getLoc(), RankedTensorType::get(tokens.getShape(), precision.full), targets);
   Value count = ReduceLeadingOp::create(b, model.getLoc(), fullScalar(), counts.getY()).getY();
   finish({loss, count}, {dictionary({{"moire.metric_kind", b.getStringAttr("loss_sum")}}),
                          dictionary({{"moire.metric_kind", b.getStringAttr("count")}})});
@@ -435,13 +437,20 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
     model.walk([&](RouterOp router) { mixing = router.mixesSequences() && !mixing ? router : mixing; });
     AttentionOp ahead;
     model.walk([&](AttentionOp attention) { ahead = attention.getBidirectional() && !ahead ? attention : ahead; });
-    if (!mixing && !ahead)
+    Operation *moving = nullptr;
+    model.walk(
+        [&](Operation *op) { moving = !moving && isa<Conv1dOp, StackOp, UnstackOp, ShiftOp>(op) ? op : moving; });
+    if (!mixing && !ahead && !moving)
       return true;
     bool asked =
         decodeContext > 0 || llvm::is_contained(functions, "prefill") || llvm::is_contained(functions, "decode");
     if (asked && ahead)
       return ahead.emitError("attention that sees later positions cannot go on token by token: leave out prefill and "
                              "decode, or make it causal");
+    if (asked && moving)
+      return moving->emitError("`") << moving->getName()
+                                    << "` moves positions, and what it would keep from token to token is not made: "
+                                       "leave out prefill and decode";
     if (asked)
       return mixing.emitError("choice = ")
              << stringifyChoice(mixing.getChoice()) << " lets the tokens of " << mixing.getGroup()
@@ -459,8 +468,8 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
     ParameterDeclarations parameters(module, types, countResidualBlocks(model));
     WalkResult walked = model.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto positions = dyn_cast<LearnedPositionsOp>(op); positions && capacity > context) {
-        op->emitError("has learned positions for ") << context << " tokens, fewer than the " << capacity
-                                                    << " that decoding is to have room for";
+        op->emitError("has learned positions for ")
+            << context << " tokens, fewer than the " << capacity << " that decoding is to have room for";
         return WalkResult::interrupt();
       }
       return failed(parameters.declare(op)) ? WalkResult::interrupt() : WalkResult::advance();

@@ -23,7 +23,7 @@ void BlockBuilder::expertChoice(RouterOp op, Value x) {
   int64_t groups = shapeOf(x)[0] / group * shapeOf(x)[1];
   // In a group of one sequence each expert takes the one token: every token goes to every expert.
   int64_t count = op.getChoice() == Choice::Dense ? 1 : *op.getTokensPerGroup();
-  Value logits = linear(cast(x, full()), own("weight"), full());
+  Value logits = this->logits(op, x);
   Value probs = SoftmaxOp::create(b, loc, logits.getType(), logits).getY();
   Type i32 = b.getI32Type();
   auto choice = ChooseTokensOp::create(b, loc, type({experts + 1}, i32), type({experts * groups * count}, i32),
@@ -41,9 +41,9 @@ void BlockBuilder::expertChoice(RouterOp op, Value x) {
 Value BlockBuilder::tempered(RouterOp op, Value logits) {
   if (!op.getLearnedTemperature())
     return scaled(logits, 1 / op.getTemperature().convertToDouble());
-  auto scalar = type({}, full());
-  Value one = FillOp::create(b, loc, scalar, b.getF64FloatAttr(1));
-  return binary(Binary::Mul, logits, unary(Unary::Exp, binary(Binary::Sub, one, own("temperature"))));
+  Value t = own("temperature"); // one number, or one for each choice
+  Value one = FillOp::create(b, loc, t.getType(), b.getF64FloatAttr(1));
+  return binary(Binary::Mul, logits, unary(Unary::Exp, binary(Binary::Sub, one, t)));
 }
 
 void BlockBuilder::mixture(RouterOp op, Value x) {
@@ -52,7 +52,7 @@ void BlockBuilder::mixture(RouterOp op, Value x) {
   auto overGroup = [&](Value logits) -> Value {
     return GroupSoftmaxOp::create(b, loc, logits.getType(), logits, group).getY();
   };
-  Value logits = tempered(op, linear(wide, own("weight"), full()));
+  Value logits = tempered(op, this->logits(op, x));
   Value weights = overGroup(logits), emit = weights;
   if (op.getEmit() == Emit::Separate)
     emit = overGroup(tempered(op, linear(wide, own("emit.weight"), full())));

@@ -36,11 +36,11 @@ Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
     chosen = assigned;
     weights = FillOp::create(b, loc, weightsType, b.getF64FloatAttr(op.getScale().convertToDouble() / double(topK)));
   } else {
-    logits = linear(cast(x, full()), own("weight"), full());
+    logits = this->logits(op, x);
     Value bias = op.getBiasRate().isZero() ? Value() : own("bias");
-    auto route = RouteOp::create(b, loc, logits.getType(), weightsType, chosenType, logits, bias, assigned,
-                                 op.getGateAttr(), op.getRenormalizeAttr(), op.getScaleAttr(), op.getGroupsAttr(),
-                                 op.getTopGroupsAttr());
+    auto route =
+        RouteOp::create(b, loc, logits.getType(), weightsType, chosenType, logits, bias, assigned, op.getGateAttr(),
+                        op.getRenormalizeAttr(), op.getScaleAttr(), op.getGroupsAttr(), op.getTopGroupsAttr());
     probs = route.getProbs(), weights = route.getWeights(), chosen = route.getChosen();
   }
 
@@ -54,6 +54,11 @@ Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
   if (context.mode == Mode::Train)
     reportRouter(op, logits, probs, chosen, dispatch.getOffsets());
   return Value();
+}
+
+Value BlockBuilder::logits(RouterOp op, Value x) {
+  Value product = linear(cast(x, full()), own("weight"), full());
+  return op.getLogitBias() ? binary(Binary::Add, product, own("logit_bias")) : product;
 }
 
 Value BlockBuilder::mutualInformation(Value probs, double coefficient) {
@@ -128,6 +133,23 @@ llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
 
 // ---- Experts -------------------------------------------------------------------------------------------------------
 
+Value BlockBuilder::grouped(Value x, StringRef name, bool bias, Value offsets) {
+  int64_t rows = shapeOf(x)[0];
+  auto product = [&](Value input, Value w, Type element) {
+    return GroupedLinearOp::create(b, loc, type({rows, shapeOf(w)[2]}, element), input, w, offsets, /*rows=*/Value(),
+                                   /*position=*/Value(), /*transpose=*/false)
+        .getY();
+  };
+  Value y = product(x, own((name + ".weight").str()), activation());
+  if (!bias)
+    return y;
+  // Each row takes the vector of its expert: a product of ones with matrices of one row, in full precision.
+  Value vectors = own((name + ".bias").str());
+  Value ones = FillOp::create(b, loc, type({rows, 1}, full()), b.getF64FloatAttr(1));
+  Value spread = product(ones, reshape(vectors, {shapeOf(vectors)[0], 1, shapeOf(vectors)[1]}), full());
+  return binary(Binary::Add, y, spread);
+}
+
 Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
   Value inner = op.getLatent() > 0 ? affine(x, "latent.down", /*bias=*/false) : x;
   auto routed = op.getRouting().getType();
@@ -136,14 +158,11 @@ Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
   auto rowsType = type({rows, width}, elementOf(inner));
   Value gathered = routing.emit ? MixOp::create(b, loc, rowsType, routing.weights, inner, routing.group).getM()
                                 : GatherRowsOp::create(b, loc, rowsType, inner, routing.rows, routing.position).getY();
-  auto product = [&](Value input, Value w) {
-    return GroupedLinearOp::create(b, loc, type({rows, shapeOf(w)[2]}, activation()), input, w, routing.offsets,
-                                   /*rows=*/Value(), /*position=*/Value(), /*transpose=*/false)
-        .getY();
-  };
-  Value inside = op.getGated() ? gate(product(gathered, own("gate_up.weight")))
-                               : unary(op.getActivation(), product(gathered, own("up.weight")));
-  Value outside = product(inside, own("down.weight"));
+  FeedForward form{op.getGated(), op.getActivation(), op.getLimit(), op.getAlpha().convertToDouble(),
+                   op.getOffset().convertToDouble()};
+  StringRef first = op.getGated() ? "gate_up" : "up";
+  Value inside = middle(form, grouped(gathered, first, op.getBias(), routing.offsets));
+  Value outside = grouped(inside, "down", op.getBias(), routing.offsets);
   auto result = type(shapeOf(inner), activation());
   Value y = routing.emit ? UnmixOp::create(b, loc, result, routing.emit, outside, routing.group).getX()
                          : CombineOp::create(b, loc, result, outside, routing.weights, routing.position).getY();
@@ -153,9 +172,10 @@ Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
 }
 
 Value BlockBuilder::sharedExpert(ExpertsOp op, Value x) {
-  Value inside = op.getSharedGated() ? gate(affine(x, "shared.gate_up", /*bias=*/false))
-                                     : unary(op.getSharedActivation(), affine(x, "shared.up", /*bias=*/false));
-  Value y = affine(inside, "shared.down", /*bias=*/false);
+  FeedForward form{op.getSharedGated(), op.getSharedActivation(), op.getSharedLimit(),
+                   op.getSharedAlpha().convertToDouble(), op.getSharedOffset().convertToDouble()};
+  StringRef first = op.getSharedGated() ? "shared.gate_up" : "shared.up";
+  Value y = affine(middle(form, affine(x, first, op.getSharedBias())), "shared.down", op.getSharedBias());
   if (!op.getSharedGate())
     return y;
   Value open = unary(Unary::Sigmoid, linear(cast(x, full()), own("shared_gate.weight"), full()));

@@ -95,8 +95,7 @@ LogicalResult ParameterDeclarations::add(Operation *block, StringRef suffix, Arr
   auto param = ParamOp::create(b, block->getLoc(), b.getStringAttr(name), TypeAttr::get(type),
                                b.getI64IntegerAttr(stack), RoleAttr::get(b.getContext(), role), b.getArrayAttr(paths),
                                InitAttr::get(b.getContext(), init.kind), b.getF64FloatAttr(init.a),
-                               b.getF64FloatAttr(init.b), b.getF64FloatAttr(1.0),
-                               b.getF64FloatAttr(decays ? 1.0 : 0.0),
+                               b.getF64FloatAttr(init.b), b.getF64FloatAttr(1.0), b.getF64FloatAttr(decays ? 1.0 : 0.0),
                                product && precision.hasComputeCopy() ? b.getUnitAttr() : nullptr,
                                signRate > 0 ? b.getF64FloatAttr(signRate) : FloatAttr());
   byName[name] = param;
@@ -127,8 +126,8 @@ LogicalResult ParameterDeclarations::addMamba(MambaOp op) {
                     true, false)) &&
       succeeded(add(op, "conv.bias", {inner}, Role::Ssm, uniformInit(tapBound), false, false)) &&
       succeeded(linear("x_proj.weight", inner, rank + 2 * state)) &&
-      succeeded(add(op, "dt_proj.weight", {rank, inner}, Role::Ssm, uniformInit(1 / std::sqrt(double(rank))), true,
-                    true)) &&
+      succeeded(
+          add(op, "dt_proj.weight", {rank, inner}, Role::Ssm, uniformInit(1 / std::sqrt(double(rank))), true, true)) &&
       succeeded(add(op, "dt_proj.bias", {inner}, Role::Ssm, {Init::DtBias, 0.001, 0.1}, false, false)) &&
       succeeded(add(op, "A_log", {inner, state}, Role::Ssm, {Init::LogArange, 0, 0}, false, false)) &&
       succeeded(add(op, "D", {inner}, Role::Ssm, constantInit(1), false, false)) &&
@@ -147,8 +146,14 @@ LogicalResult ParameterDeclarations::addRouter(RouterOp op) {
   if (op.getEmit() == Emit::Separate &&
       failed(add(op, "emit.weight", {width, choices}, Role::Router, productInit(width), true, false)))
     return failure();
-  if (op.getLearnedTemperature()) // exp(t - 1), so that any step leaves it above 0
-    return add(op, "temperature", {}, Role::Router, constantInit(1), false, false);
+  if (op.getLogitBias() && failed(add(op, "logit_bias", {choices}, Role::Router, constantInit(0), false, false)))
+    return failure();
+  if (op.getLearnedTemperature()) { // exp(t - 1), so that any step leaves it above 0
+    llvm::SmallVector<int64_t> shape;
+    if (op.getTemperaturePerExpert())
+      shape.push_back(choices);
+    return add(op, "temperature", shape, Role::Router, constantInit(1), false, false);
+  }
   double rate = op.getBiasRate().convertToDouble();
   return rate > 0 ? add(op, "bias", {choices}, Role::Router, constantInit(0), false, false, rate) : success();
 }
@@ -159,18 +164,23 @@ LogicalResult ParameterDeclarations::addExperts(ExpertsOp op) {
   if (op.getLatent() > 0 && (failed(addLinear(op, "latent.down", width, inner, Role::Ffn, false)) ||
                              failed(addLinear(op, "latent.up", inner, width, Role::Ffn, false))))
     return failure();
+  auto product = [&](StringRef name, int64_t in, int64_t out) {
+    if (failed(add(op, (name + ".weight").str(), {experts, in, out}, Role::Expert, productInit(in), true, true)))
+      return failure();
+    return op.getBias() ? add(op, (name + ".bias").str(), {experts, out}, Role::Expert, constantInit(0), false, false)
+                        : success();
+  };
   bool gated = op.getGated();
-  if (failed(add(op, gated ? "gate_up.weight" : "up.weight", {experts, inner, gated ? 2 * hidden : hidden},
-                 Role::Expert, productInit(inner), true, true)) ||
-      failed(add(op, "down.weight", {experts, hidden, inner}, Role::Expert, productInit(hidden), true, true)))
+  if (failed(product(gated ? "gate_up" : "up", inner, gated ? 2 * hidden : hidden)) ||
+      failed(product("down", hidden, inner)))
     return failure();
   int64_t shared = op.getSharedHidden();
   if (shared == 0)
     return success();
   gated = op.getSharedGated();
   if (failed(addLinear(op, gated ? "shared.gate_up" : "shared.up", width, gated ? 2 * shared : shared, Role::Ffn,
-                       false)) ||
-      failed(addLinear(op, "shared.down", shared, width, Role::Ffn, false)))
+                       op.getSharedBias())) ||
+      failed(addLinear(op, "shared.down", shared, width, Role::Ffn, op.getSharedBias())))
     return failure();
   return op.getSharedGate() ? add(op, "shared_gate.weight", {width, 1}, Role::Router, productInit(width), true, false)
                             : success();
@@ -248,7 +258,7 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
         if (op.getGate() && failed(addLinear(op, "gate", width, op.getGate() == OutputGate::Head ? heads : inner,
                                              Role::Attention, /*bias=*/false)))
           return failure();
-        return addLinear(op, "out", inner, width, Role::Attention, op.getBias());
+        return addLinear(op, "out", inner, widthOf(op.getY()), Role::Attention, op.getBias());
       })
       .Case([&](LatentAttentionOp op) { return addLatentAttention(op); })
       .Case([&](DenseOp op) { return addLinear(op, "", widthOf(op.getX()), op.getWidth(), Role::Ffn, op.getBias()); })
@@ -266,15 +276,19 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
       })
       .Case([&](RouterOp op) { return addRouter(op); })
       .Case([&](ExpertsOp op) { return addExperts(op); })
+      .Case([&](Conv1dOp op) {
+        int64_t fanIn = op.getKernel() * widthOf(op.getX());
+        return addLinear(op, "", fanIn, op.getWidth(), Role::Ffn, op.getBias());
+      })
       .Case([&](MambaOp op) { return addMamba(op); })
       .Case([&](Mamba2Op op) { return addMamba2(op); })
       .Case([&](HeadOp op) {
         if (!op.getTied() && failed(add(op, "weight", {widthOf(op.getX()), static_cast<int64_t>(op.getVocab())},
                                         Role::Head, productInit(widthOf(op.getX())), true, true)))
           return failure();
-        return op.getBias() ? add(op, "bias", {static_cast<int64_t>(op.getVocab())}, Role::Head, constantInit(0),
-                                  false, false)
-                            : success();
+        return op.getBias()
+                   ? add(op, "bias", {static_cast<int64_t>(op.getVocab())}, Role::Head, constantInit(0), false, false)
+                   : success();
       })
       .Default([](Operation *) { return success(); });
 }

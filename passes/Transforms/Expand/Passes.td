@@ -36,8 +36,8 @@ def ExpandBlocksPass : Pass<"moire-expand-blocks", "::mlir::ModuleOp"> {
     Option<"precision", "precision", "std::string", /*default=*/"\"f32\"",
            "Element type of activations and products: f32, bf16 (full precision where the blocks ask for it) or f64">,
     ListOption<"functions", "functions", "std::string",
-                   "Functions to make, of train, eval, prefill, decode (default: all; where positions see later ones, the "
-               "first two)">,
+               "Functions to make, of train, eval, prefill, decode (default: all; where positions see later ones, or "
+               "streams have lengths of their own, the first two)">,
     Option<"prefillTokens", "prefill-tokens", "int64_t", /*default=*/"16",
            "Tokens that one call of @prefill reads; at most the context">,
     Option<"decodeContext", "decode-context", "int64_t", /*default=*/"0",

@@ -21,8 +21,8 @@ def FuseRowwisePass : Pass<"moire-fuse-rowwise"> {
     - no op outside the kernel stands between them,
     - the kernel reads at most `max-inputs` different rows.
 
-    Slices of the last dimension, constants and repetitions are written into every kernel that reads them. Kernels of cheap
-    pointwise ops are copied into several readers when that moves fewer bytes; reductions are never done twice.
+    Slices of the last dimension, constants and repetitions are written into every kernel that reads them. Kernels of
+    cheap pointwise ops are copied into several readers when that moves fewer bytes; reductions are never done twice.
     Reshapes and slices of other dimensions stay outside: they are views.
 
     Each kernel is a remark (passed), each producer that stays apart from a consumer another (missed), with the reason.
@@ -30,14 +30,16 @@ def FuseRowwisePass : Pass<"moire-fuse-rowwise"> {
     Before:
     ```mlir
     %s = moire.binary add %x, %r : (tensor<8x64x256xf32>, tensor<8x64x256xf32>) -> tensor<8x64x256xf32>
-    %y, %rstd = moire.rms_norm %s, %w eps 1.0e-5 : (tensor<8x64x256xf32>, tensor<256xf32>) -> (tensor<8x64x256xf32>, tensor<8x64xf32>)
+    %y, %rstd = moire.rms_norm %s, %w eps 1.0e-5 : (tensor<8x64x256xf32>, tensor<256xf32>) ->
+        (tensor<8x64x256xf32>, tensor<8x64xf32>)
     ```
     After:
     ```mlir
     %o:3 = moire.rowwise domain [8, 64] maps [#id, #id, #none] summed [false, false, false] ins(%x, %r, %w : ...) {
     ^bb0(%a: tensor<256xf32>, %b: tensor<256xf32>, %c: tensor<256xf32>):
       %s = moire.binary add %a, %b : (tensor<256xf32>, tensor<256xf32>) -> tensor<256xf32>
-      %y, %rstd = moire.rms_norm %s, %c eps 1.0e-5 : (tensor<256xf32>, tensor<256xf32>) -> (tensor<256xf32>, tensor<f32>)
+      %y, %rstd = moire.rms_norm %s, %c eps 1.0e-5 : (tensor<256xf32>, tensor<256xf32>) -> (tensor<256xf32>,
+          tensor<f32>)
       moire.yield %s, %y, %rstd : tensor<256xf32>, tensor<256xf32>, tensor<f32>
     } -> tensor<8x64x256xf32>, tensor<8x64x256xf32>, tensor<8x64xf32>
     ```

@@ -16,7 +16,8 @@ using namespace moire;
 
 /// Pointwise ops: any split of their extents in domain and row will do.
 static bool isPointwise(Operation *op) {
-  return isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, CastOp, BroadcastOp, FillOp, CountTargetsOp>(op);
+  return isa<UnaryOp, UnaryGradOp, BinaryOp, ScaleOp, ClampOp, ClampGradOp, CastOp, BroadcastOp, FillOp,
+             CountTargetsOp>(op);
 }
 
 /// The value whose extents a row op walks: its first result, or what it sums.
@@ -280,7 +281,7 @@ bool moire::isCheap(Operation *op) {
     return unary.getKind() == Unary::Neg || unary.getKind() == Unary::Relu || unary.getKind() == Unary::Relu2;
   if (auto grad = dyn_cast<UnaryGradOp>(op))
     return grad.getKind() == Unary::Neg || grad.getKind() == Unary::Relu || grad.getKind() == Unary::Relu2;
-  return isa<BinaryOp, ScaleOp, CastOp>(op);
+  return isa<BinaryOp, ScaleOp, ClampOp, ClampGradOp, CastOp>(op);
 }
 
 /// Whether every domain index reads a row that exists: a read beyond the value would give zeros.

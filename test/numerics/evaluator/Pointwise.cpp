@@ -70,6 +70,15 @@ double derivative(Unary kind, double x) {
   llvm_unreachable("every kind is a case");
 }
 
+/// Which bound x is beyond, if any.
+std::optional<double> beyond(double x, std::optional<llvm::APFloat> low, std::optional<llvm::APFloat> high) {
+  if (low && x < low->convertToDouble())
+    return low->convertToDouble();
+  if (high && x > high->convertToDouble())
+    return high->convertToDouble();
+  return std::nullopt;
+}
+
 double apply(Binary kind, double a, double b) {
   return kind == Binary::Add ? a + b : kind == Binary::Sub ? a - b : a * b;
 }
@@ -132,6 +141,18 @@ bool evaluatePointwise(Operation *op, Frame &frame) {
         Tensor x = frame.get(op.getX());
         double factor = op.getFactor().convertToDouble();
         fill(frame.make(op.getY()), [&](int64_t i) { return factor * x.floats[i]; });
+        return true;
+      })
+      .Case<ClampOp>([&](auto op) {
+        Tensor x = frame.get(op.getX());
+        fill(frame.make(op.getY()),
+             [&](int64_t i) { return beyond(x.floats[i], op.getLow(), op.getHigh()).value_or(x.floats[i]); });
+        return true;
+      })
+      .Case<ClampGradOp>([&](auto op) {
+        Tensor x = frame.get(op.getX()), dy = frame.get(op.getDy());
+        fill(frame.make(op.getDx()),
+             [&](int64_t i) { return beyond(x.floats[i], op.getLow(), op.getHigh()) ? 0 : dy.floats[i]; });
         return true;
       })
       .Case<CastOp, BroadcastOp>([&](auto op) {
