@@ -18,10 +18,10 @@ def Moire_SsdScanOp : Moire_TensorOp<"ssd_scan", [Differentiable, InferTypes]> {
   let description = [{
     Per head h of group g: `H <- exp(dt a[h]) H + dt B_g x^T`; `y = C_g^T H + d[h] x`, H = 0 at first, in full
     precision. x, y `[batch, time, heads, head_dim]`, dt `[batch, time, heads]` in full precision, B and C `[batch,
-    time, groups, state]`, a and d `[heads]`; head h belongs to group `h groups / heads`. `chunk` tokens are taken together as
-    products of matrices; the result does not depend on it but for rounding. `states` keeps H at the start of every
-    chunk, `[batch, chunks, heads, state, head_dim]`. With `documents` (moire.document_positions) H is zero before the
-    first token of a document.
+    time, groups, state]`, a and d `[heads]`; head h belongs to group `h groups / heads`. `chunk` tokens are taken
+    together as products of matrices; the result does not depend on it but for rounding. `states` keeps H at the start
+    of every chunk, `[batch, chunks, heads, state, head_dim]`. With `documents` (moire.document_positions) H is zero
+    before the first token of a document.
     - (C1) extents agree; dt, a, d in the full precision of x; b and c of one type
     - (C2) groups divides heads
     - (C3) chunk, state and head_dim from 1 to 256

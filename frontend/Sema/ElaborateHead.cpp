@@ -279,9 +279,18 @@ bool Elaborator::documentSettings() {
 }
 
 bool Elaborator::checkSeparator() {
-  if (!model->train.separator || *model->train.separator < model->vocab)
+  if (!model->train.separator)
     return true;
   const ast::Expr *expr = settingValue("separator");
+  for (const Stream &stream : model->streams)
+    if (stream.time != model->train.context) {
+      (void)diagnostics.error(expr ? expr->range : program.model->name.range,
+                              "documents are kept apart position by position, and this model has streams of " +
+                                  Twine(stream.time) + " positions beside those of its context");
+      return false;
+    }
+  if (*model->train.separator < model->vocab)
+    return true;
   (void)diagnostics.error(expr ? expr->range : program.model->name.range,
                           "the separator is a token below the vocabulary of " + Twine(model->vocab) + ", not " +
                               Twine(*model->train.separator));
