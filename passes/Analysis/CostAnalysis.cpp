@@ -105,6 +105,18 @@ static double noted(ModuleOp module, StringRef function, StringRef name) {
   return value ? value.getValueAsDouble() : 0;
 }
 
+/// Batches in an update, of the train section that the package carries.
+static int64_t accumulated(DictionaryAttr package) {
+  auto train = package ? package.getAs<StringAttr>("train") : StringAttr();
+  auto settings = llvm::json::parse(train ? train.getValue() : "{}");
+  if (!settings) {
+    llvm::consumeError(settings.takeError());
+    return 1;
+  }
+  const llvm::json::Object *object = settings->getAsObject();
+  return object ? object->getInteger("accumulate").value_or(1) : 1;
+}
+
 std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
   ParameterLayout layout(module);
   std::map<std::string, int64_t> roles;
@@ -124,7 +136,10 @@ std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
   double forward = noted(module, "train", "moire.forward_flops"), training = noted(module, "train", "moire.flops");
   int64_t width = layout.elementType().getWidth() / 8;
   int64_t weights = layout.parameterElements() * width + layout.computeElements() * 2;
-  int64_t gradients = layout.parameterElements() * width, optimizer = 2 * gradients;
+  int64_t master = layout.parameterElements() * width, gradients = master, optimizer = 2 * master;
+  // Batches of an update are summed beside the gradients of the last one.
+  if (accumulated(module->getAttrOfType<DictionaryAttr>("moire.package")) > 1)
+    gradients *= 2;
   int64_t alive = 0;
   if (Operation *train = module.lookupSymbol("train"))
     if (auto bytes = train->getAttrOfType<IntegerAttr>("moire.live_bytes"))

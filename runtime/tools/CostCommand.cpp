@@ -8,8 +8,9 @@
 //===------------------------------------------------------------------------===//
 #include "runtime/Core/Json.h"
 #include "runtime/Core/Package.h"
+#include "runtime/Plan/Units.h"
 #include "runtime/tools/Commands.h"
-#include "runtime/tools/Compile.h"
+#include "runtime/tools/Fits.h"
 
 namespace moire::runtime {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 struct Options {
   std::string spec;
   CompileOptions compile;
+  std::string fits;
   bool json = false;
 };
 
@@ -43,6 +45,12 @@ void printTable(const Json &value, const std::string &name, int indent) {
 
 Result<int> runCost(const Options &options) {
   std::string text;
+  std::optional<double> limit;
+  if (!options.fits.empty()) {
+    MOIRE_ASSIGN(limit, parseBytes(options.fits, "--fits"));
+    if (isPackage(options.spec))
+      return Status::error("--fits asks the compiler about other settings: it needs a spec, not a package");
+  }
   if (isPackage(options.spec)) {
     MOIRE_ASSIGN(const std::string path, packageFor(options.spec, options.compile));
     MOIRE_ASSIGN(const Package package, Package::load(path));
@@ -50,12 +58,22 @@ Result<int> runCost(const Options &options) {
   } else {
     MOIRE_ASSIGN(text, runCompiler(options.spec, options.compile, {"--cost=json"}));
   }
-  MOIRE_ASSIGN(const Json cost, parseJson(text, fmt::format("cost of `{}`", options.spec)));
-  if (options.json)
+  MOIRE_ASSIGN(Json cost, parseJson(text, fmt::format("cost of `{}`", options.spec)));
+  std::optional<Verdict> verdict;
+  if (limit) {
+    MOIRE_ASSIGN(verdict, judge(options.spec, options.compile, cost, *limit));
+    cost["fits"] = verdict->json();
+  }
+  if (options.json) {
     fmt::print("{}\n", cost.dump());
-  else
+  } else if (verdict) {
+    cost.erase("fits");
     printTable(cost, "", 0);
-  return 0;
+    verdict->print();
+  } else {
+    printTable(cost, "", 0);
+  }
+  return verdict && !verdict->fits ? 1 : 0;
 }
 
 } // namespace
@@ -65,6 +83,7 @@ void addCostCommand(CLI::App &app, Action &action) {
   CLI::App &command = *app.add_subcommand("cost", "Parameters, operations and bytes of a model");
   command.add_option("spec", options->spec, "Spec (.moire) or package (.so)")->required();
   command.add_flag("--json", options->json, "One line of JSON");
+  command.add_option("--fits", options->fits, "Whether training takes at most so much, such as 24GiB, and what would");
   addCompileOptions(command, options->compile);
   command.callback([options, &action] { action = [options] { return runCost(*options); }; });
 }

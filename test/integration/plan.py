@@ -12,7 +12,7 @@ import tempfile
 import time
 import xml.dom.minidom
 
-from abi import BUILD, moirec
+from abi import BUILD, SOURCE, moirec
 
 MOIRE = os.path.join(BUILD, "bin", "moire")
 
@@ -122,6 +122,28 @@ train { batch = 4   context = 32   steps = 2 }""")
     return True
 
 
+def memory():
+    """Whether a spec fits, and what would: the changes that are named do, by the compiler's own bill."""
+    spec = os.path.join(SOURCE, "examples", "gpt", "gpt.moire")
+    cost = lambda *more: subprocess.run([MOIRE, "cost", spec, *more], capture_output=True, text=True)
+    bill = lambda *more: json.loads(cost("--json", *more).stdout)["bytes"]["peak"]
+    yes = json.loads(cost("--fits", "1GiB", "--json").stdout)["fits"]
+    batch = yes["largest_batch"]
+    assert yes["fits"] and bill("-D", f"batch={batch}") <= 2**30 < bill("-D", f"batch={2 * batch}"), yes
+    no = cost("--fits", "130MiB", "--json")
+    assert no.returncode == 1, no
+    changes = json.loads(no.stdout)["fits"]["changes"]
+    assert len(changes) >= 2 and any("accumulate" in c["change"] for c in changes), changes
+    for change in changes:
+        assert bill(*change["change"].split()) == change["peak"] <= 130 * 2**20, change
+    assert "batch=4 -D accumulate=2 would" in cost("--fits", "190MiB", "-D", "batch=8").stdout
+    none = cost("--fits", "10MiB")
+    assert none.returncode == 1 and "no batch is small enough" in none.stdout, none.stdout
+    assert "has no unit" in cost("--fits", "24").stderr
+    print("ok   what fits a memory, and what would")
+    return True
+
+
 def refusals():
     for arguments, wanted in ((["--flops", "1e14"], "was fitted on, 29M to 2.7B; --extrapolate asks it all the same"),
                               (["--flops", "1e20", "--memory", "80"], "--memory: `80` has no unit; `24GiB` would do"),
@@ -138,4 +160,4 @@ def refusals():
 
 
 if __name__ == "__main__":
-    sys.exit(0 if all([answers(), specs(), curves(), fits(), refusals()]) else 1)
+    sys.exit(0 if all([answers(), specs(), curves(), fits(), memory(), refusals()]) else 1)
