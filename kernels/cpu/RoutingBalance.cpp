@@ -4,12 +4,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Small beside the experts: counts in the order of the assignments, and sums over
-// one sequence by one thread, so that their order is fixed.
+// pieces of sequences that are fixed, so that their order is too.
 //===----------------------------------------------------------------------===//
 #include "kernels/cpu/Scratch.h"
 #include "kernels/cpu/ThreadPool.h"
 #include "kernels/include/Kernels.h"
 
+#include <atomic>
 #include <cstring>
 
 using namespace moire::cpu;
@@ -46,26 +47,43 @@ void choiceLoad(int64_t sequences, int64_t count, int64_t experts, const int32_t
   });
 }
 
+/// Tokens of a sequence that are added up by themselves: fixed, so that the sum is the same on any number of threads.
+constexpr int64_t chunkTokens = 128;
+
 template <typename S>
 void sequenceBalance(int64_t sequences, int64_t time, int64_t experts, S factor, const S *probs, const S *load,
                      S *loss) {
+  int64_t perSequence = (time + chunkTokens - 1) / chunkTokens, chunks = sequences * perSequence;
+  double *partial = nullptr;
+  std::atomic<int64_t> next{0};
   parallelRegion(
-      [&](int, int) {
+      [&](int thread, int) {
         ScratchFrame frame;
         double *sums = frame.take<double>(size_t(experts));
-        double total = 0;
-        for (int64_t s = 0; s < sequences; ++s) {
+        if (thread == 0)
+          partial = frame.take<double>(size_t(chunks));
+        regionBarrier();
+        for (int64_t chunk; (chunk = next.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
+          int64_t s = chunk / perSequence, first = chunk % perSequence * chunkTokens;
           for (int64_t e = 0; e < experts; ++e)
             sums[e] = 0;
-          for (int64_t t = 0; t < time; ++t)
+          for (int64_t t = first; t < time && t < first + chunkTokens; ++t)
             for (int64_t e = 0; e < experts; ++e)
               sums[e] += double(probs[(s * time + t) * experts + e]);
+          double total = 0;
           for (int64_t e = 0; e < experts; ++e)
             total += sums[e] * double(load[s * experts + e]);
+          partial[chunk] = total;
         }
+        regionBarrier();
+        if (thread != 0)
+          return;
+        double total = 0;
+        for (int64_t chunk = 0; chunk < chunks; ++chunk)
+          total += partial[chunk];
         *loss = S(double(factor) * total / double(sequences * time));
       },
-      1);
+      chunks);
 }
 
 template <typename S>

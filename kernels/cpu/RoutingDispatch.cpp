@@ -45,52 +45,94 @@ template <typename S> void keepLargest(int32_t *begin, int32_t *end, int64_t lim
   std::sort(begin, begin + limit);
 }
 
-/// One thread: a counting sort into `slots`, which then lose what is above the limit.
-template <typename S>
-void dispatchLimited(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, const int32_t *chosen,
-                     const S *gates, int32_t *offsets, int32_t *rows, int32_t *slots, int32_t *position) {
-  int64_t assignments = tokens * topK;
-  parallelRegion(
-      [&](int, int) {
-        ScratchFrame frame;
-        int32_t *next = frame.take<int32_t>(size_t(experts));
-        std::memset(next, 0, size_t(experts) * sizeof(int32_t));
-        for (int64_t a = 0; a < assignments; ++a)
-          if (chosen[a] < experts)
-            ++next[chosen[a]];
-        int32_t start = 0;
-        for (int64_t e = 0; e < experts; ++e) {
-          int32_t count = next[e];
+/// A stable counting sort into `slots`, which then lose what is above the limit, expert by expert.
+template <typename S> class LimitedDispatch {
+public:
+  LimitedDispatch(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, const int32_t *chosen, const S *gates,
+                  int32_t *offsets, int32_t *rows, int32_t *slots, int32_t *position)
+      : assignments(tokens * topK), experts(experts), topK(topK), limit(limit), chosen(chosen), gates(gates),
+        offsets(offsets), rows(rows), slots(slots), position(position) {}
+
+  void run() {
+    parallelRegion([&](int thread, int threads) { runThread(thread, threads); },
+                   assignments < serialAssignments ? 1 : INT64_MAX);
+  }
+
+private:
+  void runThread(int thread, int threads) {
+    int64_t begin = assignments * thread / threads, end = assignments * (thread + 1) / threads;
+    ScratchFrame frame;
+    int32_t *next = frame.take<int32_t>(size_t(experts)), *starts = frame.take<int32_t>(size_t(experts) + 1);
+    int32_t *count = counts[thread] = frame.take<int32_t>(size_t(experts));
+    std::memset(count, 0, size_t(experts) * sizeof(int32_t));
+    for (int64_t a = begin; a < end; ++a)
+      if (chosen[a] < experts)
+        ++count[chosen[a]];
+    regionBarrier();
+    int32_t start = 0;
+    for (int64_t e = 0; e < experts; ++e) {
+      starts[e] = start;
+      for (int other = 0; other < threads; ++other) {
+        if (other == thread)
           next[e] = start;
-          start += count;
-        }
-        for (int64_t a = 0; a < assignments; ++a) {
-          position[a] = -1;
-          if (chosen[a] < experts)
-            slots[next[chosen[a]]++] = int32_t(a);
-        }
-        int32_t kept = 0, begin = 0;
-        for (int64_t e = 0; e < experts; ++e) {
-          int32_t count = next[e] - begin; // next[e] is now the end of e's assignments
-          if (limit >= 0 && count > limit) {
-            keepLargest(slots + begin, slots + next[e], limit, gates);
-            count = int32_t(limit);
-          }
-          std::memmove(slots + kept, slots + begin, size_t(count) * sizeof(int32_t));
-          offsets[e] = kept;
-          kept += count;
-          begin = next[e];
-        }
-        offsets[experts] = kept;
-        for (int32_t r = 0; r < kept; ++r) {
-          rows[r] = int32_t(slots[r] / topK);
-          position[slots[r]] = r;
-        }
-        std::memset(rows + kept, 0, size_t(assignments - kept) * sizeof(int32_t));
-        std::memset(slots + kept, 0, size_t(assignments - kept) * sizeof(int32_t));
-      },
-      1);
-}
+        start += counts[other][e];
+      }
+    }
+    starts[experts] = start;
+    for (int64_t a = begin; a < end; ++a) {
+      position[a] = -1;
+      if (chosen[a] < experts)
+        slots[next[chosen[a]]++] = int32_t(a);
+    }
+    regionBarrier();
+    int32_t kept = 0;
+    for (int64_t e = 0; e < experts; ++e) {
+      int32_t stay = staying(starts, e);
+      if (e % threads == thread)
+        place(starts[e], starts[e + 1], kept, stay);
+      kept += stay;
+    }
+    regionBarrier();
+    if (thread == 0)
+      finish(starts);
+  }
+
+  /// How many assignments of expert e stay.
+  int32_t staying(const int32_t *starts, int64_t e) const {
+    int32_t count = starts[e + 1] - starts[e];
+    return limit >= 0 && count > limit ? int32_t(limit) : count;
+  }
+
+  /// Rows `row` to `row + stay` are those of the slots [begin, end) of one expert that stay.
+  void place(int32_t begin, int32_t end, int32_t row, int32_t stay) const {
+    if (stay < end - begin)
+      keepLargest(slots + begin, slots + end, limit, gates);
+    for (int32_t i = 0; i < stay; ++i) {
+      rows[row + i] = int32_t(slots[begin + i] / topK);
+      position[slots[begin + i]] = row + i;
+    }
+  }
+
+  /// Slots move together; what is behind the last row is 0.
+  void finish(const int32_t *starts) const {
+    int32_t kept = 0;
+    for (int64_t e = 0; e < experts; ++e) {
+      int32_t stay = staying(starts, e);
+      std::memmove(slots + kept, slots + starts[e], size_t(stay) * sizeof(int32_t));
+      offsets[e] = kept;
+      kept += stay;
+    }
+    offsets[experts] = kept;
+    std::memset(rows + kept, 0, size_t(assignments - kept) * sizeof(int32_t));
+    std::memset(slots + kept, 0, size_t(assignments - kept) * sizeof(int32_t));
+  }
+
+  int64_t assignments, experts, topK, limit;
+  const int32_t *chosen;
+  const S *gates;
+  int32_t *offsets, *rows, *slots, *position;
+  int32_t *counts[mostThreads];
+};
 
 } // namespace
 
@@ -100,7 +142,7 @@ extern "C" {
   void moire_dispatch_limited_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int64_t limit,                  \
                                        const int32_t *chosen, const S *gates, int32_t *offsets, int32_t *rows,         \
                                        int32_t *slots, int32_t *position) {                                            \
-    dispatchLimited(tokens, experts, top_k, limit, chosen, gates, offsets, rows, slots, position);                     \
+    LimitedDispatch<S>(tokens, experts, top_k, limit, chosen, gates, offsets, rows, slots, position).run();            \
   }
 MOIRE_DEFINE_LIMITED(f32, float)
 MOIRE_DEFINE_LIMITED(f64, double)

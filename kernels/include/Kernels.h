@@ -44,6 +44,9 @@ int32_t moire_threads(void);
 void moire_parallel_for(int64_t count, int64_t grain, void (*body)(int64_t begin, int64_t end, void *context),
                         void *context);
 
+/** Bytes of the longest row that a thread keeps to itself in moire_grouped_gemm_rows. */
+#define MOIRE_ROWS_BYTES 16384
+
 /** Tokens between two saved states of a scan. */
 #define MOIRE_SCAN_CHUNK 64
 /** Channels whose partial sums of the gradients of B and C go into one workspace slab. */

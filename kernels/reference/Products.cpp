@@ -10,6 +10,8 @@
 #include "kernels/cpu/Bf16.h"
 #include "kernels/include/Reference.h"
 
+#include <vector>
+
 namespace {
 
 double value(float x) { return x; }
@@ -40,6 +42,23 @@ void groupedGemm(int64_t n, int64_t k, int64_t experts, const int32_t *offsets, 
     for (int64_t r = offsets[e]; r < offsets[e + 1]; ++r)
       gemm(1, n, k, a + source(rowIndex, r) * lda, lda, false, b + e * k * n, transB ? k : n, transB, c + r * ldc, ldc,
            false);
+}
+
+template <typename X, typename C>
+void groupedGemmRows(int64_t rows, int64_t n, int64_t k, int64_t experts, const int32_t *offsets,
+                     const int32_t *rowIndex, const X *a, int64_t lda, const X *b, bool transB, C *c, int64_t ldc,
+                     void (*rowsDone)(int64_t, int64_t, void *), void *context, int64_t pointers, int64_t slot) {
+  std::vector<C> own(c ? 0 : rows * ldc);
+  std::vector<void *> copy;
+  if (!c) {
+    copy.assign(static_cast<void **>(context), static_cast<void **>(context) + pointers);
+    copy[slot] = own.data();
+    context = copy.data();
+  }
+  groupedGemm(n, k, experts, offsets, rowIndex, a, lda, b, transB, c ? c : own.data(), ldc);
+  for (int64_t e = 0; e < experts; ++e)
+    if (offsets[e] < offsets[e + 1])
+      rowsDone(offsets[e], offsets[e + 1], context);
 }
 
 template <typename X, typename C>
@@ -79,6 +98,18 @@ MOIRE_GEMM(bf16_bf16, uint16_t, uint16_t)
 MOIRE_GROUPED_GEMM(f32_f32, float, float)
 MOIRE_GROUPED_GEMM(f64_f64, double, double)
 MOIRE_GROUPED_GEMM(bf16_bf16, uint16_t, uint16_t)
+
+#define MOIRE_GROUPED_GEMM_ROWS(SUFFIX, X, C)                                                                          \
+  void moire_reference_grouped_gemm_rows_##SUFFIX(                                                                     \
+      int64_t rows, int64_t n, int64_t k, int64_t experts, const int32_t *offsets, const int32_t *row_index,           \
+      const X *a, int64_t lda, const X *b, int32_t trans_b, C *c, int64_t ldc,                                         \
+      void (*rows_done)(int64_t, int64_t, void *), void *context, int64_t pointers, int64_t slot) {                    \
+    groupedGemmRows(rows, n, k, experts, offsets, row_index, a, lda, b, trans_b, c, ldc, rows_done, context, pointers, \
+                    slot);                                                                                             \
+  }
+MOIRE_GROUPED_GEMM_ROWS(f32_f32, float, float)
+MOIRE_GROUPED_GEMM_ROWS(f64_f64, double, double)
+MOIRE_GROUPED_GEMM_ROWS(bf16_bf16, uint16_t, uint16_t)
 
 #define MOIRE_GROUPED_GEMM_WEIGHT(SUFFIX, X, C)                                                                        \
   void moire_reference_grouped_gemm_weight_##SUFFIX(int64_t m, int64_t n, int64_t experts, const int32_t *offsets,     \

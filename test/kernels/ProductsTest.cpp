@@ -101,7 +101,7 @@ template <typename Sum, typename X, typename C> void checkAll(Gemm<X, C> kernel,
         }
   // Several tiles and several blocks of k, some cut off one short or one long.
   const int64_t large[][3] = {{270, 530, 40}, {15, 600, 513}, {300, 40, 1030},
-                              {2, 700, 257},  {5, 3, 1024},    {300, 1, 511}};
+                              {2, 700, 257},  {5, 3, 1024},   {300, 1, 511}};
   for (auto &size : large)
     for (int trans = 0; trans < 4; ++trans) {
       check<Sum>(kernel, oracle, {size[0], size[1], size[2], (trans & 1) != 0, (trans & 2) != 0, trans > 1, trans});
@@ -179,6 +179,57 @@ TEST(GroupedGemm, F64) {
 }
 TEST(GroupedGemm, Bf16) {
   checkGrouped<float, uint16_t, uint16_t>(moire_grouped_gemm_bf16_bf16, moire_reference_grouped_gemm_bf16_bf16);
+}
+
+/// What a row kernel gets: the product's rows first, then where it copies them, and how often it saw each.
+template <typename C> struct RowCopies {
+  static void done(int64_t begin, int64_t end, void *context) {
+    void **pointers = static_cast<void **>(context);
+    auto at = reinterpret_cast<intptr_t>(pointers[0]);
+    auto [n, ldc] = *static_cast<std::pair<int64_t, int64_t> *>(pointers[3]);
+    for (int64_t r = begin; r < end; ++r) {
+      const C *row = reinterpret_cast<const C *>(at + r * ldc * int64_t(sizeof(C)));
+      std::copy_n(row, n, static_cast<C *>(pointers[1]) + r * ldc);
+      ++static_cast<int *>(pointers[2])[r];
+    }
+  }
+};
+
+/// The row kernel sees every row of an expert once, complete, and the bits of the product by itself; rows are kept, or
+/// left with the threads.
+template <typename X, typename C, typename Grouped, typename Rows> void checkRows(Grouped product, Rows kernel) {
+  const int64_t sizes[][2] = {{1, 1}, {33, 17}, {64, 256}, {600, 40}, {1040, 530}};
+  for (auto &counts : experts)
+    for (auto &size : sizes)
+      for (int form = 0; form < 8; ++form) {
+        auto offsets = offsetsOf(counts);
+        int64_t used = offsets.back(), rows = used + 3, n = size[0], k = size[1], count = int64_t(counts.size());
+        bool kept = form & 4;
+        int64_t ldc = n + (kept ? 2 : 0);
+        auto index = shuffled(rows, rows / 2 + 1);
+        auto a = randomValues<X>((rows + 1) * k, 4), b = randomValues<X>(count * n * k, 5);
+        auto c = randomValues<C>(rows * ldc, 6), copies = c, wanted = c, untouched = c;
+        std::vector<int> seen(rows);
+        std::pair<int64_t, int64_t> extents{n, ldc};
+        void *context[] = {c.data(), copies.data(), seen.data(), &extents};
+        const int32_t *rowIndex = form & 2 ? index.data() : nullptr;
+        product(rows, n, k, count, offsets.data(), rowIndex, a.data(), k, b.data(), form & 1, wanted.data(), ldc);
+        kernel(rows, n, k, count, offsets.data(), rowIndex, a.data(), k, b.data(), form & 1, kept ? c.data() : nullptr,
+               ldc, RowCopies<C>::done, context, 4, 0);
+        for (int64_t r = 0; r < rows; ++r)
+          ASSERT_EQ(seen[r], r < used ? 1 : 0) << "row " << r << " of " << rows << " form " << form;
+        ASSERT_EQ(copies, wanted) << "n " << n << " k " << k << " form " << form;
+        ASSERT_EQ(c, kept ? wanted : untouched) << "n " << n << " k " << k << " form " << form;
+      }
+}
+
+TEST(GroupedGemmRows, F32) {
+  checkRows<float, float>(moire_grouped_gemm_f32_f32, moire_grouped_gemm_rows_f32_f32);
+  checkRows<float, float>(moire_reference_grouped_gemm_f32_f32, moire_reference_grouped_gemm_rows_f32_f32);
+}
+TEST(GroupedGemmRows, F64) { checkRows<double, double>(moire_grouped_gemm_f64_f64, moire_grouped_gemm_rows_f64_f64); }
+TEST(GroupedGemmRows, Bf16) {
+  checkRows<uint16_t, uint16_t>(moire_grouped_gemm_bf16_bf16, moire_grouped_gemm_rows_bf16_bf16);
 }
 
 template <typename Sum, typename X, typename C, typename Grouped> void checkWeights(Grouped kernel, Grouped oracle) {

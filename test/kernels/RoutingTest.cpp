@@ -276,18 +276,22 @@ struct Limited {
 };
 
 TEST(DispatchLimited, AgreesWithTheOracle) {
-  const int64_t sizes[][5] = {{1, 1, 1, 0, 1},   {7, 3, 2, 0, 2},   {50, 8, 2, 3, 6},
-                              {64, 8, 1, 0, -1}, {40, 5, 3, 2, -1}, {300, 16, 4, 0, 75}};
-  for (auto [tokens, experts, topK, nulls, limit] : sizes) {
-    SCOPED_TRACE(testing::Message() << tokens << " tokens, limit " << limit);
-    Limited fast(tokens, experts, topK, nulls), slow = fast;
-    fast.run(true, tokens, experts, topK, limit);
-    slow.run(false, tokens, experts, topK, limit);
-    EXPECT_EQ(fast.offsets, slow.offsets);
-    EXPECT_EQ(fast.rows, slow.rows);
-    EXPECT_EQ(fast.slots, slow.slots);
-    EXPECT_EQ(fast.position, slow.position);
-  }
+  const int64_t sizes[][5] = {{1, 1, 1, 0, 1},   {7, 3, 2, 0, 2},     {50, 8, 2, 3, 6},      {64, 8, 1, 0, -1},
+                              {40, 5, 3, 2, -1}, {300, 16, 4, 0, 75}, {3000, 7, 4, 2, 1300}, {9001, 5, 1, 1, -1}};
+  int32_t before = moire_threads();
+  for (auto [tokens, experts, topK, nulls, limit] : sizes)
+    for (int32_t threads : {1, 2, 3}) {
+      SCOPED_TRACE(testing::Message() << tokens << " tokens, limit " << limit << ", " << threads << " threads");
+      moire_set_threads(threads);
+      Limited fast(tokens, experts, topK, nulls), slow = fast;
+      fast.run(true, tokens, experts, topK, limit);
+      slow.run(false, tokens, experts, topK, limit);
+      EXPECT_EQ(fast.offsets, slow.offsets);
+      EXPECT_EQ(fast.rows, slow.rows);
+      EXPECT_EQ(fast.slots, slow.slots);
+      EXPECT_EQ(fast.position, slow.position);
+    }
+  moire_set_threads(before);
 }
 
 TEST(DispatchLimited, KeepsTheLargestGatesAndTheEarlierOfEqualOnes) {
@@ -318,11 +322,11 @@ TEST(Assign, AgreesWithTheOracleAndNamesNoExpertTwice) {
 }
 
 TEST(SequenceBalance, AgreesWithTheOracleOnAnyNumberOfThreads) {
-  int64_t sequences = 5, time = 67, experts = 9, topK = 2;
+  int64_t sequences = 5, time = 300, experts = 9, topK = 2;
   Route<F32> r(sequences * time, experts, topK, {2, 1});
   r.forward();
   std::vector<float> load(size_t(sequences * experts)), slowLoad = load, dprobs(r.probs.size()), slow = dprobs;
-  float loss = 0, slowLoss = 0, dloss = 0.7f;
+  float loss = 0, slowLoss = 0, first = 0, dloss = 0.7f;
   moire_reference_choice_load_f32(sequences, time * topK, experts, r.chosen.data(), slowLoad.data());
   moire_reference_sequence_balance_f32(sequences, time, experts, 0.3f, r.probs.data(), slowLoad.data(), &slowLoss);
   moire_reference_sequence_balance_backward_f32(sequences, time, experts, 0.3f, &dloss, slowLoad.data(), slow.data());
@@ -334,6 +338,8 @@ TEST(SequenceBalance, AgreesWithTheOracleOnAnyNumberOfThreads) {
     moire_sequence_balance_backward_f32(sequences, time, experts, 0.3f, &dloss, load.data(), dprobs.data());
     EXPECT_EQ(load, slowLoad);
     EXPECT_NEAR(loss, slowLoss, 1e-6);
+    first = threads == 1 ? loss : first;
+    EXPECT_EQ(loss, first);
     expectClose(dprobs, slow, "dprobs");
   }
   moire_set_threads(before);

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "test/bench/kernels/Timing.h"
 
+#include <algorithm>
 #include <cstdio>
 
 using namespace moire::bench;
@@ -45,7 +46,35 @@ void run(const Size &z) {
                    position.data());
   });
   report("dispatch", z, time, 0);
-  Values<float> x = randomFloats(z.tokens * z.width, -1, 1), y(x.size()), big(size_t(count * z.width)), dbig = big;
+  Values<float> x = randomFloats(z.tokens * z.width, -1, 1), w = randomFloats(z.width * z.experts, -1, 1);
+  auto product = [&](int64_t begin, int64_t end) {
+    moire_gemm_f32_f32(end - begin, z.experts, z.width, x.data() + begin * z.width, z.width, 0, w.data(), z.experts, 0,
+                       logits.data() + begin * z.experts, z.experts, 0);
+  };
+  auto route = [&](int64_t begin, int64_t end) {
+    moire_route_f32(end - begin, z.experts, z.topK, 0, 1, 1, 1, 1, logits.data() + begin * z.experts, nullptr, nullptr,
+                    probs.data() + begin * z.experts, weights.data() + begin * z.topK, chosen.data() + begin * z.topK);
+  };
+  report("router product", z, shortest([&] { product(0, z.tokens); }), 0);
+  time = shortest([&] {
+    product(0, z.tokens);
+    route(0, z.tokens);
+  });
+  report("product, then route", z, time, 0);
+  // What one kernel of both could reach: logits meet the choice while they are in the cache.
+  auto both = [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; t += 128) {
+      product(t, std::min(t + 128, end));
+      route(t, std::min(t + 128, end));
+    }
+  };
+  time = shortest([&] {
+    moire_parallel_for(
+        z.tokens, 128, [](int64_t begin, int64_t end, void *run) { (*static_cast<decltype(both) *>(run))(begin, end); },
+        &both);
+  });
+  report("both by 128 tokens", z, time, 0);
+  Values<float> y(x.size()), big(size_t(count * z.width)), dbig = big;
   double token = 4 * double(x.size()), row = 4 * double(big.size());
   time = shortest([&] { moire_gather_rows_f32(count, z.width, rows.data(), x.data(), z.width, big.data(), z.width); });
   report("gather", z, time, token + row);
