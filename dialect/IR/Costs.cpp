@@ -115,6 +115,8 @@ Cost SoftmaxOp::getCost() { return whole(*this, softmaxPerElement * elements(get
 Cost SoftmaxGradOp::getCost() { return whole(*this, 4 * elements(getY())); }
 Cost CrossEntropyOp::getCost() { return whole(*this, 4 * elements(getLogits()) + 3 * rows(getLogits())); }
 Cost CrossEntropyGradOp::getCost() { return whole(*this, 3 * elements(getLogits()) + 2 * rows(getLogits())); }
+Cost ScaleRowsOp::getCost() { return whole(*this, elements(getX())); }
+Cost DotRowsOp::getCost() { return whole(*this, 2 * elements(getA())); }
 Cost ZLossOp::getCost() { return whole(*this, 4 * elements(getLogits()) + 4 * rows(getLogits())); }
 Cost ZLossGradOp::getCost() { return whole(*this, 3 * elements(getLogits()) + 3 * rows(getLogits())); }
 Cost CountTargetsOp::getCost() { return whole(*this, elements(getTargets())); }
@@ -234,6 +236,14 @@ Cost GatherRowsOp::getCost() {
 }
 Cost GatherRowsGradOp::getCost() { return whole(*this, elements(getDy())); }
 Cost CombineOp::getCost() { return whole(*this, 2 * elements(getX())); }
+Cost GroupedCombineOp::getCost() { // and the products' rows come and go once
+  double sorted = rows(getX()) * width(getY());
+  Cost cost = whole(*this, 2 * sorted * width(getX()) + 2 * sorted);
+  double bytes = sorted * bytesOf(getX().getType()) / elements(getX());
+  cost.bytesRead += bytes;
+  cost.bytesWritten += bytes;
+  return cost;
+}
 Cost CombineGradOp::getCost() { return whole(*this, 3 * elements(getX())); }
 Cost ExpertLoadOp::getCost() { return whole(*this, 2 * elements(getY())); }
 Cost ChoiceLoadOp::getCost() { return whole(*this, elements(getY())); }

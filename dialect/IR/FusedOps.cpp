@@ -109,11 +109,47 @@ LogicalResult RowwiseOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// Products with row kernels
+//===----------------------------------------------------------------------===//
+
+RowwiseOp ProductRowsOp::getRows() { return cast<RowwiseOp>(*std::next(getBody().front().begin())); }
+
+YieldOp ProductRowsOp::getYield() { return cast<YieldOp>(getBody().front().getTerminator()); }
+
+LogicalResult ProductRowsOp::verify() {
+  Block &body = getBody().front();
+  if (body.getOperations().size() != 3 || !isa<GroupedLinearOp, KernelCallOp>(body.front()) ||
+      !isa<RowwiseOp>(*std::next(body.begin())) || !isa<YieldOp>(body.back())) // product_rows.C1
+    return emitOpError("expects a product, a row kernel and a yield in its body");
+  RowwiseOp rows = getRows();
+  if (rows.getDomain().size() != 1 || llvm::is_contained(rows.getSummed(), true)) // product_rows.C2
+    return emitOpError("expects a row kernel over one extent that sums nothing over rows");
+  if (auto product = dyn_cast<GroupedLinearOp>(body.front())) {
+    if (shapeOf(product.getY().getType())[0] != rows.getDomain()[0]) // product_rows.C2
+      return emitOpError("expects a row kernel over the ")
+             << shapeOf(product.getY().getType())[0] << " rows of the product, got " << rows.getDomain()[0];
+    bool reads = false;
+    for (auto [input, map] : llvm::zip_equal(rows.getInputs(), rows.getMaps().getAsValueRange<AffineMapAttr>())) {
+      if (input == product.getY() && !map.isIdentity()) // product_rows.C2
+        return emitOpError("expects a row kernel that reads of the product the row it computes");
+      reads |= input == product.getY();
+    }
+    if (!reads) // product_rows.C2
+      return emitOpError("expects a row kernel that reads the product");
+  }
+  if (getOwn() && (isa<GroupedLinearOp>(body.front()) || *getOwn() >= rows.getInputs().size())) // product_rows.C4
+    return emitOpError("expects `own` on buffers only, as the number of an input, got ") << *getOwn();
+  if (getYield().getValues().getTypes() != getResultTypes()) // product_rows.C3
+    return emitOpError("expects results of the types that its body yields");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Calls on planned memory
 //===----------------------------------------------------------------------===//
 
 LogicalResult KernelCallOp::verify() {
-  size_t buffers = 0, integers = 0, floats = 0, scalars = 0;
+  size_t buffers = 0, integers = 0, floats = 0, scalars = 0, kernels = 0;
   for (char letter : getSignature()) {
     switch (letter) {
     case 'b':
@@ -130,10 +166,13 @@ LogicalResult KernelCallOp::verify() {
     case 'p':
       ++scalars;
       break;
+    case 'r':
+      ++kernels;
+      break;
     case '0':
       break;
     default: // kernel_call.C1
-      return emitOpError("expects letters of \"b0itfdp\" in its signature, got '") << Twine(letter) << "'";
+      return emitOpError("expects letters of \"b0itfdpr\" in its signature, got '") << Twine(letter) << "'";
     }
   }
   auto usedUp = [&](StringRef what, size_t letters, size_t given) -> LogicalResult { // kernel_call.C1
@@ -145,6 +184,8 @@ LogicalResult KernelCallOp::verify() {
       failed(usedUp("integers", integers, getIntegers().size())) ||
       failed(usedUp("floats", floats, getFloats().size())))
     return failure();
+  if (kernels != (getThen() ? 1 : 0)) // kernel_call.C2
+    return emitOpError("expects a kernel behind `then` if its signature asks for one, and only then");
   return usedUp("scalars", scalars, getScalars().size());
 }
 
@@ -166,23 +207,25 @@ static MemRefType withoutOffset(MemRefType type) {
   return MemRefType::get(type.getShape(), type.getElementType(), StridedLayoutAttr::get(type.getContext(), 0, strides));
 }
 
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto kernel = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(*this, getKernelAttr());
+/// Fails unless `name` is a kernel that works on `buffers`. launch.C1
+static LogicalResult expectKernel(Operation *op, SymbolTableCollection &symbols, FlatSymbolRefAttr name,
+                                  OperandRange buffers) {
+  auto kernel = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, name);
   if (!kernel) // launch.C1
-    return emitOpError("expects a function named `") << getKernel() << "`";
+    return op->emitOpError("expects a function named `") << name.getValue() << "`";
   ArrayRef<Type> arguments = kernel.getArgumentTypes();
   auto disagree = [&]() -> InFlightDiagnostic {
-    InFlightDiagnostic diag = emitOpError();
+    InFlightDiagnostic diag = op->emitOpError();
     diag.attachNote(kernel.getLoc()) << "kernel defined here";
     return diag;
   };
-  size_t expected = 2 + getBuffers().size();
+  size_t expected = 2 + buffers.size();
   if (arguments.size() != expected) // launch.C1
     return disagree() << "expects a kernel of " << expected << " arguments, got " << arguments.size();
   for (Type range : arguments.take_front(2))
     if (!isa<IndexType>(range)) // launch.C1
       return disagree() << "expects the kernel's first two arguments to be indices, got " << range;
-  for (auto [index, pair] : llvm::enumerate(llvm::zip_equal(arguments.drop_front(2), getBuffers()))) {
+  for (auto [index, pair] : llvm::enumerate(llvm::zip_equal(arguments.drop_front(2), buffers))) {
     auto [argument, buffer] = pair;
     // The pointer that a kernel gets has the offset applied; extents and strides stay.
     Type expectedType = withoutOffset(cast<MemRefType>(buffer.getType()));
@@ -191,4 +234,12 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
                         << argument;
   }
   return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) { // launch.C1
+  return expectKernel(*this, symbols, getKernelAttr(), getBuffers());
+}
+
+LogicalResult KernelCallOp::verifySymbolUses(SymbolTableCollection &symbols) { // kernel_call.C2
+  return getThen() ? expectKernel(*this, symbols, getThenAttr(), getThenBuffers()) : success();
 }

@@ -72,8 +72,10 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", [AttrSizedOperandSegments
   let summary = "Scores, choice, histogram and permutation of a router in one op";
   let description = [{
     `moire.route`, `moire.dispatch` and `moire.expert_load` together, from the router's logits. With `capacity` the
-    weights are the gates that decide who stays.
+    weights are the gates that decide who stays. With `nulls` the last so many logits are choices without an expert:
+    offsets and load are of the others.
     - (C1) as the three ops
+    - (C2) nulls is from 0 to the logits less one
 
     Example:
     ```mlir
@@ -85,26 +87,71 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", [AttrSizedOperandSegments
   let arguments = (ins Moire_FullTensor:$logits, Optional<Moire_FullTensor>:$bias, Optional<Moire_Index>:$assigned,
                        Moire_GateAttr:$gate, UnitAttr:$renormalize, DefaultValuedAttr<F64Attr, "1.0">:$scale,
                        DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$best,
-                       OptionalAttr<I64Attr>:$capacity);
+                       OptionalAttr<I64Attr>:$capacity, DefaultValuedAttr<I64Attr, "0">:$nulls);
   let results = (outs Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Moire_Index:$offsets,
                       Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position, Moire_FullTensor:$load);
   let assemblyFormat = [{
     `` $gate $logits (`bias` $bias^)? (`assigned` $assigned^)? (`renormalize` $renormalize^)? (`scale` $scale^)?
-    (`groups` $groups^ `best` $best)? (`capacity` $capacity^)? attr-dict `:` functional-type(operands, results)
+    (`groups` $groups^ `best` $best)? (`capacity` $capacity^)? (`nulls` $nulls^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }
 
-def Moire_KernelCallOp : Moire_Op<"kernel_call", [AttrSizedOperandSegments]> {
+def Moire_ProductRowsOp : Moire_Op<"product_rows", [SingleBlock, RecursiveMemoryEffects]> {
+  let summary = "A product over experts, and a row kernel on its rows while they are in the cache";
+  let description = [{
+    The body is a `moire.grouped_linear`, a `moire.rowwise` over its rows, and a `moire.yield` of what others read of
+    the two. One kernel: a thread that has completed a block of rows of one expert runs the row kernel on
+    it before it goes on. A product that is not yielded is never in memory as a whole. Rows that belong to no expert
+    are not computed.
+
+    On buffers the body is the call of the product and the row kernel, and there are no results. A product that is in no
+    memory is input number `own` of the row kernel: that buffer is read by nobody, each thread has rows of its own.
+    - (C1) the body is a product, a row kernel and a yield
+    - (C2) the row kernel runs over the product's rows, reads the product row by row, and sums nothing over rows
+    - (C3) results are of the types of the yielded values
+    - (C4) own is the number of an input, given on buffers only
+
+    Example:
+    ```mlir
+    %h, %a = moire.product_rows {
+      %p = moire.grouped_linear %x, %w, %offsets rows %rows : (tensor<2x3x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>,
+          tensor<12xi32>) -> tensor<12x4xf32>
+      %s = moire.rowwise domain [12] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<12x4xf32>) {
+      ^bb0(%row: tensor<4xf32>):
+        %y = moire.unary silu %row : tensor<4xf32>
+        moire.yield %y : tensor<4xf32>
+      } -> tensor<12x4xf32>
+      moire.yield %p, %s : tensor<12x4xf32>, tensor<12x4xf32>
+    } -> tensor<12x4xf32>, tensor<12x4xf32>
+    ```
+  }];
+  let arguments = (ins OptionalAttr<I64Attr>:$own);
+  let results = (outs Variadic<Moire_AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "(`own` $own^)? attr-dict-with-keyword $body (`->` type($outputs)^)?";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Operation *getProduct() { return &getBody().front().front(); }
+    ::moire::RowwiseOp getRows();
+    ::moire::YieldOp getYield();
+  }];
+}
+
+def Moire_KernelCallOp : Moire_Op<"kernel_call", [AttrSizedOperandSegments,
+                                                  DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "A call of a hand-written kernel on planned memory";
   let description = [{
     Calls the C function `callee` of kernels/include. `signature` has a letter per argument, in order: `b` the next of
     `buffers` as a pointer to its first element (its offset applied), `0` a null pointer, `i` the next of `integers`
     as int64_t, `t` the next
     of `integers` as int32_t, `f` the next of `floats` as float, `d` as double, `p` the next of `scalars` (index
-    values computed at run time, such as a position) as int64_t.
+    values computed at run time, such as a position) as int64_t, `r` the kernel behind `then` as a function of a range
+    of rows and the array of its buffers' pointers.
     Writes what the kernel's contract says it writes.
     - (C1) the letters use up buffers, integers, floats and scalars exactly
+    - (C2) there is a kernel if the letters ask for one; it exists and is one that could be launched with its buffers
 
     Example:
     ```mlir
@@ -114,8 +161,12 @@ def Moire_KernelCallOp : Moire_Op<"kernel_call", [AttrSizedOperandSegments]> {
   }];
   let arguments = (ins StrAttr:$callee, StrAttr:$signature, Variadic<Moire_Buffer>:$buffers, Variadic<Index>:$scalars,
                        DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$integers,
-                       DefaultValuedAttr<DenseF64ArrayAttr, "{}">:$floats);
-  let assemblyFormat = "$callee $signature `(` ($buffers^ `:` type($buffers))? `)` (`at` $scalars^)? attr-dict";
+                       DefaultValuedAttr<DenseF64ArrayAttr, "{}">:$floats, OptionalAttr<FlatSymbolRefAttr>:$then,
+                       Variadic<Moire_Buffer>:$thenBuffers);
+  let assemblyFormat = [{
+    $callee $signature `(` ($buffers^ `:` type($buffers))? `)` (`at` $scalars^)?
+    (`then` $then^ `(` $thenBuffers `:` type($thenBuffers) `)`)? attr-dict
+  }];
   let hasVerifier = 1;
 }
 

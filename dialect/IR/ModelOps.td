@@ -542,7 +542,7 @@ def Moire_RepeatOp : Moire_Op<"repeat", [SingleBlock, AttrSizedOperandSegments, 
   let hasCanonicalizer = 1;
 }
 
-def Moire_YieldOp : Moire_Op<"yield", [Pure, Terminator, ParentOneOf<["RepeatOp", "RowwiseOp"]>]> {
+def Moire_YieldOp : Moire_Op<"yield", [Pure, Terminator, ParentOneOf<["RepeatOp", "RowwiseOp", "ProductRowsOp"]>]> {
   let summary = "Ends the body of a loop or of a row kernel";
   let description = [{
     See `moire.repeat` and `moire.rowwise`.

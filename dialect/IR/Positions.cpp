@@ -82,6 +82,8 @@ Dependence SoftmaxOp::getDependence(unsigned, unsigned) { return same; }
 Dependence SoftmaxGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CrossEntropyOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CrossEntropyGradOp::getDependence(unsigned, unsigned) { return same; }
+Dependence ScaleRowsOp::getDependence(unsigned, unsigned) { return same; }
+Dependence DotRowsOp::getDependence(unsigned, unsigned) { return same; }
 Dependence ZLossOp::getDependence(unsigned, unsigned) { return same; }
 Dependence ZLossGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CountTargetsOp::getDependence(unsigned, unsigned) { return same; }
@@ -291,6 +293,9 @@ Dependence DispatchOp::getDependence(unsigned, unsigned) { return getCapacity() 
 Dependence GatherRowsOp::getDependence(unsigned, unsigned) { return same; }
 Dependence GatherRowsGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence CombineOp::getDependence(unsigned, unsigned) { return same; }
+Dependence GroupedCombineOp::getDependence(unsigned operand, unsigned) {
+  return operand == 1 ? onWeight(getW()) : same;
+}
 Dependence CombineGradOp::getDependence(unsigned, unsigned) { return same; }
 Dependence ExpertLoadOp::getDependence(unsigned, unsigned) { return all; }
 Dependence ChoiceLoadOp::getDependence(unsigned, unsigned) {

@@ -47,6 +47,44 @@ LogicalResult CombineOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   return success();
 }
 
+/// Rows of one number: the gates of tokens as rows that can be gathered, and the other way round.
+static Value asColumn(OpBuilder &builder, Location loc, Value value) {
+  SmallVector<int64_t> shape(tensorType(value).getShape());
+  shape.push_back(1);
+  return reshapeTo(builder, loc, value, shape);
+}
+
+LogicalResult GroupedCombineOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
+  Location loc = getLoc();
+  RankedTensorType x = tensorType(getX()), w = tensorType(getW()), weights = tensorType(getWeights());
+  int64_t rows = x.getDimSize(0);
+  Value dy = castElements(builder, loc, scope.cotangent(getY()), x.getElementType()), none;
+  Value sorted = GatherRowsOp::create(builder, loc, x.clone({rows, w.getDimSize(2)}), dy, getRows(), getPosition());
+  Value at = asColumn(builder, loc, getPosition());
+  Value gates, da;
+  if (scope.wanted(getX()) || scope.wanted(getWeights()))
+    da = GroupedLinearOp::create(builder, loc, x, sorted, getW(), getOffsets(), /*rows=*/none, /*position=*/none,
+                                 /*transpose=*/true);
+  if (scope.wanted(getX()) || scope.wanted(getW())) {
+    Value column = GatherRowsOp::create(builder, loc, weights.clone({rows, 1}), asColumn(builder, loc, getWeights()),
+                                        getSlots(), at);
+    gates = reshapeTo(builder, loc, column, {rows});
+  }
+  if (scope.wanted(getWeights())) {
+    Value dots = asColumn(builder, loc, DotRowsOp::create(builder, loc, da, getX()));
+    Value back = GatherRowsGradOp::create(builder, loc, tensorType(asColumn(builder, loc, getWeights())), dots, at);
+    scope.accumulate(getWeights(), reshapeTo(builder, loc, back, weights.getShape()));
+  }
+  if (scope.wanted(getX()))
+    scope.accumulate(getX(), ScaleRowsOp::create(builder, loc, da, gates));
+  if (scope.wanted(getW())) {
+    Value weighted = ScaleRowsOp::create(builder, loc, getX(), gates);
+    scope.accumulate(getW(), GroupedLinearGradWeightOp::create(builder, loc, fullTensor(w), weighted, sorted,
+                                                               getOffsets(), /*x_rows=*/none, /*dy_rows=*/none));
+  }
+  return success();
+}
+
 LogicalResult BalanceLossOp::buildReverse(OpBuilder &builder, ReverseScope &scope) {
   if (scope.wanted(getProbs()))
     scope.accumulate(getProbs(), BalanceLossGradOp::create(builder, getLoc(), getProbs().getType(),

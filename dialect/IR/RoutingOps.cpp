@@ -62,7 +62,7 @@ template <typename Op> static LogicalResult expectSteering(Op op) {
 }
 
 LogicalResult RouteOp::verify() {
-  if (failed(expectGate(*this, getGate(), getRenormalize(), getScale().convertToDouble())) || // route.C3
+  if (failed(expectGate(*this, getGate(), getRenormalize(), getScale().convertToDouble())) ||         // route.C3
       failed(expectChoice(*this, getLogits().getType(), getProbs().getType(), getWeights().getType(), // route.C1, C2
                           getChosen().getType())))
     return failure();
@@ -171,6 +171,28 @@ LogicalResult CombineOp::verify() { // combine.C1
   return expectCombination(*this, "y", getY(), getX(), getWeights(), getPosition());
 }
 
+LogicalResult GroupedCombineOp::verify() {
+  Type x = getX().getType(), w = getW().getType(), y = getY().getType();
+  if (failed(expectRank(*this, "x", x, 2)) || failed(expectRank(*this, "w", w, 3))) // grouped_combine.C1
+    return failure();
+  ArrayRef<int64_t> matrices = shapeOf(w);
+  if (failed(expectShape(*this, "offsets", getOffsets().getType(), {matrices[0] + 1}, getW())) ||
+      failed(expectShape(*this, "x", x, {shapeOf(x)[0], matrices[1]}, getW())) || // grouped_combine.C1
+      failed(expectElement(*this, "w", w, elementOf(x))))
+    return failure();
+  ArrayRef<int64_t> position = shapeOf(getPosition().getType());
+  if (position.empty()) // grouped_combine.C2
+    return emitOpError("expects `position` with a last dimension of top_k, got ") << getPosition().getType();
+  if (failed(expectShape(*this, "weights", getWeights().getType(), position, getPosition())) ||
+      failed(expectElement(*this, "weights", getWeights().getType(), fullType(x))) ||
+      failed(expectShape(*this, "y", y, withLast(position.drop_back(), matrices[2]), getPosition())) ||
+      failed(expectElement(*this, "y", y, elementOf(x)))) // grouped_combine.C1, C2
+    return failure();
+  if (failed(expectShape(*this, "rows", getRows().getType(), {shapeOf(x)[0]}, getX()))) // grouped_combine.C3
+    return failure();
+  return expectShape(*this, "slots", getSlots().getType(), {shapeOf(x)[0]}, getX()); // grouped_combine.C3
+}
+
 LogicalResult CombineGradOp::verify() { // combine_grad.C1
   if (failed(expectCombination(*this, "dy", getDy(), getX(), getWeights(), getPosition())))
     return failure();
@@ -247,7 +269,9 @@ LogicalResult FusedRouteOp::verify() {
     return failure();
   if (getCapacity() && *getCapacity() < 1) // fused_route.C1
     return emitOpError("expects a capacity of 1 or more, got ") << *getCapacity();
-  int64_t experts = lastExtent(logits);
+  int64_t experts = lastExtent(logits) - getNulls();
+  if (getNulls() < 0 || experts < 1) // fused_route.C2
+    return emitOpError("expects `nulls` from 0 to the logits less one, got ") << getNulls();
   if (failed(expectShape(*this, "offsets", offsets, {experts + 1}, getLogits())) || // fused_route.C1
       failed(expectShape(*this, "load", load, {experts}, getLogits())))
     return failure();

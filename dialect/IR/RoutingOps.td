@@ -200,6 +200,35 @@ def Moire_CombineGradOp : Moire_TensorOp<"combine_grad", []> {
   let hasVerifier = 1;
 }
 
+def Moire_GroupedCombineOp : Moire_TensorOp<"grouped_combine", [Differentiable]> {
+  let summary = "The experts' last matrices and the weighted sum of their outputs";
+  let description = [{
+    `y[t, :] = sum_j weights[t, j] x[position[t, j], :] w[e]`, e the expert of that row; positions of -1 are left out:
+    `moire.grouped_linear` and `moire.combine` together. What the two do not share is the reverse. The gradient of the
+    product with the weights left out, `da[r, :] = dy[token(r), :] w[e]^T`, gives that of the weights as `<da[r], x[r]>`,
+    so the experts' outputs are not needed (the structure of arXiv 2512.14080); that of x is `s[r] da[r]` with the
+    row's weight s, and that of w sums `s[r] x[r]` times the token's dy.
+    - (C1) as grouped_linear without rows and transpose, with y and x of one element type
+    - (C2) as combine
+    - (C3) rows and slots are those of the dispatch, one entry for each row of x
+
+    Example:
+    ```mlir
+    %y = moire.grouped_combine %x, %w, %offsets rows %rows slots %slots weights %weights position %position :
+        (tensor<12x4xbf16>, tensor<5x4x8xbf16>, tensor<6xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xf32>,
+        tensor<2x3x2xi32>) -> tensor<2x3x8xbf16>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_Tensor:$w, Moire_Index:$offsets, Moire_Index:$rows, Moire_Index:$slots,
+                       Moire_FullTensor:$weights, Moire_Index:$position);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = [{
+    $x `,` $w `,` $offsets `rows` $rows `slots` $slots `weights` $weights `position` $position attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Moire_ExpertLoadOp : Moire_TensorOp<"expert_load", []> {
   let summary = "Share of the assignments that each expert got";
   let description = [{

@@ -338,6 +338,37 @@ LogicalResult ZLossGradOp::verify() {
   return expectTokens(*this, getTokens()); // z_loss_grad.C1
 }
 
+//===----------------------------------------------------------------------===//
+// Rows and numbers
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScaleRowsOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                            DictionaryAttr, OpaqueProperties, RegionRange,
+                                            SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 2, location)))
+    return failure();
+  types.push_back(operands[0].getType());
+  return success();
+}
+
+LogicalResult ScaleRowsOp::verify() { // scale_rows.C1
+  if (failed(expectFeatures(*this, "x", getX())))
+    return failure();
+  return expectType(*this, "s", getS().getType(), perRow(getX().getType()));
+}
+
+LogicalResult DotRowsOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, ValueRange operands,
+                                          DictionaryAttr, OpaqueProperties, RegionRange, SmallVectorImpl<Type> &types) {
+  if (failed(expectOperands(operands, 2, location)))
+    return failure();
+  Type a = operands[0].getType();
+  return inferAs(types, perRow(a), location, a); // dot_rows.C1
+}
+
+LogicalResult DotRowsOp::verify() { // dot_rows.C1
+  return expectType(*this, "b", getB().getType(), getA().getType());
+}
+
 LogicalResult CountTargetsOp::verify() { // count_targets.C1
   return expectShape(*this, "y", getY().getType(), shapeOf(getTargets().getType()), getTargets());
 }

@@ -338,6 +338,40 @@ def Moire_ZLossGradOp : Moire_TensorOp<"z_loss_grad", [Rows]> {
   let hasVerifier = 1;
 }
 
+def Moire_ScaleRowsOp : Moire_TensorOp<"scale_rows", [Rows, InferTypes]> {
+  let summary = "Each row times a number of its own";
+  let description = [{
+    `y[r.., :] = s[r..] x[r.., :]`: sorted rows under their gates.
+    - (C1) `shape(s) = shape(x)[:-1]`, s in the full precision of x
+
+    Example:
+    ```mlir
+    %y = moire.scale_rows %x, %s : (tensor<12x4xbf16>, tensor<12xf32>) -> tensor<12x4xbf16>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$x, Moire_FullTensor:$s);
+  let results = (outs Moire_Tensor:$y);
+  let assemblyFormat = "$x `,` $s attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Moire_DotRowsOp : Moire_TensorOp<"dot_rows", [Rows, InferTypes]> {
+  let summary = "Inner product of each pair of rows";
+  let description = [{
+    `y[r..] = sum_i a[r.., i] b[r.., i]`, in full precision.
+    - (C1) a and b have one type and a last dimension, `shape(y) = shape(a)[:-1]`
+
+    Example:
+    ```mlir
+    %y = moire.dot_rows %a, %b : (tensor<12x4xbf16>, tensor<12x4xbf16>) -> tensor<12xf32>
+    ```
+  }];
+  let arguments = (ins Moire_Tensor:$a, Moire_Tensor:$b);
+  let results = (outs Moire_FullTensor:$y);
+  let assemblyFormat = "$a `,` $b attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Moire_CountTargetsOp : Moire_TensorOp<"count_targets", [Rows]> {
   let summary = "Which targets count";
   let description = [{

@@ -143,5 +143,11 @@ int64_t ZLossGradOp::getResultRowRank(unsigned) { return features; }
 int64_t ReachesBackOp::getOperandRowRank(unsigned) { return scalar; }
 int64_t ReachesBackOp::getResultRowRank(unsigned) { return scalar; }
 
+int64_t ScaleRowsOp::getOperandRowRank(unsigned operand) { return operand == 0 ? features : scalar; }
+int64_t ScaleRowsOp::getResultRowRank(unsigned) { return features; }
+
+int64_t DotRowsOp::getOperandRowRank(unsigned) { return features; }
+int64_t DotRowsOp::getResultRowRank(unsigned) { return scalar; }
+
 int64_t CountTargetsOp::getOperandRowRank(unsigned) { return scalar; }
 int64_t CountTargetsOp::getResultRowRank(unsigned) { return scalar; }

@@ -49,7 +49,7 @@ StringRef contractOf(OpOperand &operand) {
                     "router probabilities and loads")
              .Cases({"cross_entropy", "cross_entropy_grad"}, "logits of the loss")
              .Cases({"softmax", "softmax_grad"}, "operands of the softmax")
-             .Cases({"combine", "combine_grad"}, isa<CombineOp, CombineGradOp>(op) ? "gates" : "")
+             .Cases({"combine", "combine_grad", "grouped_combine", "scale_rows"}, "gates")
              .Default("");
   // An op that also has bf16 in or out is full precision where it says so; elsewhere all might be.
   bool mixed = llvm::any_of(op->getOperands(), isNarrow) || llvm::any_of(op->getResults(), isNarrow);
@@ -87,6 +87,8 @@ SmallVector<Value> movedFrom(Value value, bool throughPointwise) {
     return {repeat.getYield().getOperand(number)};
   if (auto rows = dyn_cast<RowwiseOp>(op))
     return rows.getSummed()[number] ? SmallVector<Value>() : SmallVector<Value>{rows.getYield().getOperand(number)};
+  if (auto fused = dyn_cast<ProductRowsOp>(op))
+    return {fused.getYield().getOperand(number)};
   if (isMove(op) || (throughPointwise && isPointwise(op)))
     return llvm::to_vector(llvm::make_filter_range(
         op->getOperands(), [](Value operand) { return isa<FloatType>(elementOf(operand.getType())); }));

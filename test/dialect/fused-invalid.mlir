@@ -177,7 +177,7 @@ func.func @f(%x: memref<6xf32>, %i: index) {
 
 // kernel_call.C1: letters
 func.func @f(%x: memref<6xf32>) {
-  // expected-error @+1 {{expects letters of "b0itfdp" in its signature, got 'x'}}
+  // expected-error @+1 {{expects letters of "b0itfdpr" in its signature, got 'x'}}
   moire.kernel_call "k" "bx" (%x : memref<6xf32>)
   return
 }
@@ -241,5 +241,124 @@ func.func private @k(index, index)
 func.func @f() {
   // expected-error @+1 {{expects `grain` of 1 or more, got 0}}
   moire.launch @k count 6 grain 0 ()
+  return
+}
+
+// -----
+
+// product_rows.C1
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
+  // expected-error @+1 {{expects a product, a row kernel and a yield in its body}}
+  %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<12x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<12x4xf32>
+    moire.yield %p : tensor<12x4xf32>
+  } -> tensor<12x4xf32>
+  return
+}
+
+// -----
+
+// product_rows.C2
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
+  // expected-error @+1 {{expects a row kernel over one extent that sums nothing over rows}}
+  %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<12x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<12x4xf32>
+    %s = moire.rowwise domain [12] maps [affine_map<(d0) -> (d0)>] summed [true] ins(%p : tensor<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      moire.yield %row : tensor<4xf32>
+    } -> tensor<4xf32>
+    moire.yield %s : tensor<4xf32>
+  } -> tensor<4xf32>
+  return
+}
+
+// -----
+
+// product_rows.C2: rows
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
+  // expected-error @+1 {{expects a row kernel over the 12 rows of the product, got 6}}
+  %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<12x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<12x4xf32>
+    %s = moire.rowwise domain [6] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      moire.yield %row : tensor<4xf32>
+    } -> tensor<6x4xf32>
+    moire.yield %s : tensor<6x4xf32>
+  } -> tensor<6x4xf32>
+  return
+}
+
+// -----
+
+// product_rows.C2: which row
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
+  // expected-error @+1 {{expects a row kernel that reads of the product the row it computes}}
+  %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<12x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<12x4xf32>
+    %s = moire.rowwise domain [12] maps [affine_map<(d0) -> (d0 - 1)>] summed [false] ins(%p : tensor<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      moire.yield %row : tensor<4xf32>
+    } -> tensor<12x4xf32>
+    moire.yield %s : tensor<12x4xf32>
+  } -> tensor<12x4xf32>
+  return
+}
+
+// -----
+
+// product_rows.C3
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
+  // expected-error @+1 {{expects results of the types that its body yields}}
+  %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<12x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<12x4xf32>
+    %s = moire.rowwise domain [12] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      moire.yield %row : tensor<4xf32>
+    } -> tensor<12x4xf32>
+    moire.yield %s : tensor<12x4xf32>
+  } -> tensor<4x12xf32>
+  return
+}
+
+// -----
+
+// product_rows.C4
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
+  // expected-error @+1 {{expects `own` on buffers only, as the number of an input, got 0}}
+  %a = moire.product_rows own 0 {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<12x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<12x4xf32>
+    %s = moire.rowwise domain [12] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      moire.yield %row : tensor<4xf32>
+    } -> tensor<12x4xf32>
+    moire.yield %s : tensor<12x4xf32>
+  } -> tensor<12x4xf32>
+  return
+}
+
+// -----
+
+// fused_route.C2
+func.func @f(%l: tensor<6x4xf32>) {
+  // expected-error @+1 {{expects `nulls` from 0 to the logits less one, got 4}}
+  %probs, %weights, %chosen, %offsets, %rows, %slots, %position, %load = moire.fused_route softmax_topk %l nulls 4 : (tensor<6x4xf32>) -> (tensor<6x4xf32>, tensor<6x2xf32>, tensor<6x2xi32>, tensor<2xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>, tensor<1xf32>)
+  return
+}
+
+// -----
+
+// kernel_call.C2: asked for, and given
+func.func @f(%x: memref<6x8xf32>) {
+  // expected-error @+1 {{expects a kernel behind `then` if its signature asks for one, and only then}}
+  moire.kernel_call "moire_example" "br" (%x : memref<6x8xf32>)
+  return
+}
+
+// -----
+
+// kernel_call.C2: exists
+func.func @f(%x: memref<6x8xf32>) {
+  // expected-error @+1 {{expects a function named `nobody`}}
+  moire.kernel_call "moire_example" "br" (%x : memref<6x8xf32>) then @nobody (%x : memref<6x8xf32>)
   return
 }

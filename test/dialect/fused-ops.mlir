@@ -50,3 +50,54 @@ func.func @launch(%x: memref<6x8xf32>, %y: memref<6x8xf32, strided<[8, 1], offse
   moire.launch @double_rows count 6 grain 2 (%x, %y : memref<6x8xf32>, memref<6x8xf32, strided<[8, 1], offset: 48>>)
   return
 }
+
+// CHECK-LABEL: func.func @nulls
+func.func @nulls(%logits: tensor<2x3x8xf32>) {
+  // CHECK: moire.fused_route softmax_topk %arg0 nulls 3 :
+  %probs, %weights, %chosen, %offsets, %rows, %slots, %position, %load = moire.fused_route softmax_topk %logits nulls 3 : (tensor<2x3x8xf32>) -> (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>, tensor<6xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>, tensor<5xf32>)
+  return
+}
+
+// CHECK-LABEL: func.func @product_rows
+func.func @product_rows(%x: tensor<2x3x8xf32>, %w: tensor<5x8x4xf32>, %offsets: tensor<6xi32>, %rows: tensor<12xi32>) -> (tensor<12x4xf32>, tensor<12x4xf32>) {
+  // CHECK: moire.product_rows {
+  // CHECK: moire.grouped_linear
+  // CHECK: moire.rowwise
+  // CHECK: moire.yield
+  // CHECK: } -> tensor<12x4xf32>, tensor<12x4xf32>
+  %h, %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %offsets rows %rows : (tensor<2x3x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>, tensor<12xi32>) -> tensor<12x4xf32>
+    %s = moire.rowwise domain [12] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      %y = moire.unary silu %row : tensor<4xf32>
+      moire.yield %y : tensor<4xf32>
+    } -> tensor<12x4xf32>
+    moire.yield %p, %s : tensor<12x4xf32>, tensor<12x4xf32>
+  } -> tensor<12x4xf32>, tensor<12x4xf32>
+  return %h, %a : tensor<12x4xf32>, tensor<12x4xf32>
+}
+
+// On buffers, of a product that is in no memory.
+// CHECK-LABEL: func.func @product_rows_buffers
+func.func @product_rows_buffers(%x: memref<12x8xf32>, %h: memref<12x4xf32>, %a: memref<12x4xf32>) {
+  // CHECK: moire.product_rows own 0 {
+  moire.product_rows own 0 {
+    moire.kernel_call "moire_grouped_gemm_rows_f32_f32" "b0i" (%x : memref<12x8xf32>) {integers = array<i64: 4>}
+    moire.rowwise domain [12] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%h : memref<12x4xf32>) outs(%a : memref<12x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      %y = moire.unary silu %row : tensor<4xf32>
+      moire.yield %y : tensor<4xf32>
+    }
+    moire.yield
+  }
+  return
+}
+
+// CHECK-LABEL: func.func @then
+func.func @then(%x: memref<6x8xf32>, %y: memref<6x8xf32>) {
+  // CHECK: moire.kernel_call "moire_example" "bir"(%arg0 : memref<6x8xf32>) then @twice(%arg0, %arg1 : memref<6x8xf32>, memref<6x8xf32>)
+  moire.kernel_call "moire_example" "bir" (%x : memref<6x8xf32>) then @twice (%x, %y : memref<6x8xf32>, memref<6x8xf32>) {integers = array<i64: 6>}
+  return
+}
+
+func.func private @twice(index, index, memref<6x8xf32>, memref<6x8xf32>)

@@ -303,3 +303,33 @@ func.func @f(%d: tensor<f64>, %l: tensor<2x8xf32>) {
   %y = moire.sequence_balance_loss_grad %d, %l factor 1.0 : (tensor<f64>, tensor<2x8xf32>) -> tensor<2x3x8xf32>
   return
 }
+
+// -----
+
+// grouped_combine.C1
+// expected-note @+1 {{measured against this value of type 'tensor<5x4x8xf32>'}}
+func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x4x8xf32>, %o: tensor<6xi32>, %r: tensor<12xi32>, %s: tensor<12xi32>, %g: tensor<2x3x2xf32>, %p: tensor<2x3x2xi32>) {
+  // expected-error @+1 {{expects `x` of shape [12, 4], got [12, 8]}}
+  %y = moire.grouped_combine %x, %w, %o rows %r slots %s weights %g position %p : (tensor<12x8xf32>, tensor<5x4x8xf32>, tensor<6xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// grouped_combine.C2
+// expected-note @+1 {{measured against this value of type 'tensor<2x3x2xi32>'}}
+func.func @f(%x: tensor<12x4xf32>, %w: tensor<5x4x8xf32>, %o: tensor<6xi32>, %r: tensor<12xi32>, %s: tensor<12xi32>, %g: tensor<2x3x3xf32>, %p: tensor<2x3x2xi32>) {
+  // expected-error @+1 {{expects `weights` of shape [2, 3, 2], got [2, 3, 3]}}
+  %y = moire.grouped_combine %x, %w, %o rows %r slots %s weights %g position %p : (tensor<12x4xf32>, tensor<5x4x8xf32>, tensor<6xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x3xf32>, tensor<2x3x2xi32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+// grouped_combine.C3
+// expected-note @+1 {{measured against this value of type 'tensor<12x4xf32>'}}
+func.func @f(%x: tensor<12x4xf32>, %w: tensor<5x4x8xf32>, %o: tensor<6xi32>, %r: tensor<10xi32>, %s: tensor<12xi32>, %g: tensor<2x3x2xf32>, %p: tensor<2x3x2xi32>) {
+  // expected-error @+1 {{expects `rows` of shape [12], got [10]}}
+  %y = moire.grouped_combine %x, %w, %o rows %r slots %s weights %g position %p : (tensor<12x4xf32>, tensor<5x4x8xf32>, tensor<6xi32>, tensor<10xi32>, tensor<12xi32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>) -> tensor<2x3x8xf32>
+  return
+}

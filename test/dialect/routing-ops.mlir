@@ -125,3 +125,10 @@ func.func @sequence_balance_loss_grad(%dloss: tensor<f32>, %load: tensor<2x8xf32
   %dprobs = moire.sequence_balance_loss_grad %dloss, %load factor 1.600000e-01 : (tensor<f32>, tensor<2x8xf32>) -> tensor<2x3x8xf32>
   return
 }
+
+// CHECK-LABEL: func.func @grouped_combine
+func.func @grouped_combine(%x: tensor<12x4xbf16>, %w: tensor<5x4x8xbf16>, %offsets: tensor<6xi32>, %rows: tensor<12xi32>, %slots: tensor<12xi32>, %weights: tensor<2x3x2xf32>, %position: tensor<2x3x2xi32>) {
+  // CHECK: moire.grouped_combine %arg0, %arg1, %arg2 rows %arg3 slots %arg4 weights %arg5 position %arg6
+  %y = moire.grouped_combine %x, %w, %offsets rows %rows slots %slots weights %weights position %position : (tensor<12x4xbf16>, tensor<5x4x8xbf16>, tensor<6xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>) -> tensor<2x3x8xbf16>
+  return
+}

@@ -431,3 +431,21 @@ func.func @f(%t: tensor<6xi32>) {
   %y = moire.count_targets %t : (tensor<6xi32>) -> tensor<8xf32>
   return
 }
+
+// -----
+
+// scale_rows.C1
+func.func @f(%x: tensor<12x4xbf16>, %s: tensor<12xf64>) {
+  // expected-error @+1 {{expects `s` of type 'tensor<12xf32>', got 'tensor<12xf64>'}}
+  %y = moire.scale_rows %x, %s : (tensor<12x4xbf16>, tensor<12xf64>) -> tensor<12x4xbf16>
+  return
+}
+
+// -----
+
+// dot_rows.C1
+func.func @f(%a: tensor<12x4xf32>, %b: tensor<12x5xf32>) {
+  // expected-error @+1 {{expects `b` of type 'tensor<12x4xf32>', got 'tensor<12x5xf32>'}}
+  %y = moire.dot_rows %a, %b : (tensor<12x4xf32>, tensor<12x5xf32>) -> tensor<12xf32>
+  return
+}

@@ -138,3 +138,19 @@ func.func @count_targets(%targets: tensor<2x3xi32>) {
   %y = moire.count_targets %targets : (tensor<2x3xi32>) -> tensor<2x3xf32>
   return
 }
+
+// CHECK-LABEL: func.func @scale_rows
+func.func @scale_rows(%x: tensor<12x4xbf16>, %s: tensor<12xf32>, %row: tensor<4xbf16>, %one: tensor<f32>) {
+  // CHECK: moire.scale_rows %arg0, %arg1
+  %y = moire.scale_rows %x, %s : (tensor<12x4xbf16>, tensor<12xf32>) -> tensor<12x4xbf16>
+  // CHECK: moire.scale_rows %arg2, %arg3
+  %r = moire.scale_rows %row, %one : (tensor<4xbf16>, tensor<f32>) -> tensor<4xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @dot_rows
+func.func @dot_rows(%a: tensor<12x4xbf16>, %b: tensor<12x4xbf16>) {
+  // CHECK: moire.dot_rows %arg0, %arg1
+  %y = moire.dot_rows %a, %b : (tensor<12x4xbf16>, tensor<12x4xbf16>) -> tensor<12xf32>
+  return
+}

@@ -2,6 +2,7 @@
 // RUN: moire-evaluate --gradients %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff{recompute-pointwise=false recompute-contraction=0},canonicalize,cse" %s
 // RUN: moire-evaluate --gradients --passes="moire-autodiff,canonicalize,cse,func.func(moire-fuse-routing)" %s
+// RUN: moire-evaluate --gradients --passes="func.func(moire-fuse-combine),moire-autodiff,canonicalize,cse,func.func(moire-fuse-routing)" %s
 // RUN: moire-evaluate --compiled --tolerance=1e-9 %s
 
 func.func @softmax_topk(%x: tensor<2x3x4xf64> {moire.differentiate}, %c: tensor<2x3x2xf64>) -> (tensor<f64> {moire.objective}) {
@@ -246,5 +247,16 @@ func.func @assign(%tokens: tensor<2x3xi32> {moire.below = 9 : i64}, %x: tensor<2
   %y = moire.gather_rows %x, %rows, %position : (tensor<2x3x5xf64>, tensor<12xi32>, tensor<2x3x2xi32>) -> tensor<12x5xf64>
   %z = moire.binary mul %y, %c : (tensor<12x5xf64>, tensor<12x5xf64>) -> tensor<12x5xf64>
   %l = moire.reduce_leading %z : tensor<12x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+
+// The gates' gradient comes from the product's own gradient, not from the experts' outputs; what is dropped has none.
+func.func @grouped_combine(%logits: tensor<2x3x4xf64>, %x: tensor<2x3x3xf64> {moire.differentiate}, %w: tensor<4x3x5xf64> {moire.differentiate}, %g: tensor<2x3x2xf64> {moire.differentiate}, %c: tensor<2x3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %probs, %weights, %chosen = moire.route softmax_topk %logits : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen gates %weights capacity 2 : (tensor<2x3x2xi32>, tensor<2x3x2xf64>) -> (tensor<5xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+  %sorted = moire.gather_rows %x, %rows, %position : (tensor<2x3x3xf64>, tensor<12xi32>, tensor<2x3x2xi32>) -> tensor<12x3xf64>
+  %y = moire.grouped_combine %sorted, %w, %offsets rows %rows slots %slots weights %g position %position : (tensor<12x3xf64>, tensor<4x3x5xf64>, tensor<5xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xf64>, tensor<2x3x2xi32>) -> tensor<2x3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x5xf64>, tensor<2x3x5xf64>) -> tensor<2x3x5xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x5xf64> to tensor<f64>
   return %l : tensor<f64>
 }

@@ -362,6 +362,8 @@ LogicalResult BodyBuilder::build(Operation *inner) {
         RowValue y = get(o.getY()), dy = get(o.getDy());
         return set(o.getDx(), mul(y, sub(dy, sum(mul(dy, y))))), success();
       })
+      .Case([&](ScaleRowsOp o) { return set(o.getY(), mul(get(o.getX()), get(o.getS()))), success(); })
+      .Case([&](DotRowsOp o) { return set(o.getY(), sum(mul(get(o.getA()), get(o.getB())))), success(); })
       .Case([&](ZLossOp o) {
         RowValue lse = logSumExp(get(o.getLogits()));
         double factor = o.getCoefficient().convertToDouble() / o.getTokens();

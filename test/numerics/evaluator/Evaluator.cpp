@@ -112,6 +112,13 @@ LogicalResult evaluateOp(Operation *op, Frame &frame) {
     return evaluateRepeat(repeat, frame);
   if (auto rowwise = dyn_cast<RowwiseOp>(op))
     return evaluateRowwise(rowwise, frame);
+  if (auto fused = dyn_cast<ProductRowsOp>(op)) {
+    if (failed(evaluateBlock(fused.getBody().front(), frame)))
+      return failure();
+    for (auto [result, value] : llvm::zip_equal(fused.getResults(), fused.getYield().getValues()))
+      frame.set(result, frame.get(value));
+    return success();
+  }
   bool known = evaluatePointwise(op, frame) || evaluateRow(op, frame) || evaluateLoss(op, frame) ||
                evaluateMixing(op, frame) || evaluateRouting(op, frame) || evaluateGroups(op, frame);
   if (!known)

@@ -105,6 +105,16 @@ bool evaluateRouting(Operation *op, Frame &f) {
                                     f.in(op.getWeights()), f.in(op.getX()), width, f.out(op.getY()), width);
         return true;
       })
+      .Case<GroupedCombineOp>([&](auto op) {
+        RankedTensorType weights = op.getWeights().getType(), w = op.getW().getType();
+        int64_t rows = op.getX().getType().getDimSize(0), width = w.getDimSize(2), in = w.getDimSize(1);
+        std::vector<double> sorted(rows * width);
+        moire_reference_grouped_gemm_f64_f64(rows, width, in, w.getDimSize(0), f.ints(op.getOffsets()), nullptr,
+                                             f.in(op.getX()), in, f.in(op.getW()), 0, sorted.data(), width);
+        moire_reference_combine_f64(rowsOf(weights), lastExtent(weights), width, f.ints(op.getPosition()),
+                                    f.in(op.getWeights()), sorted.data(), width, f.out(op.getY()), width);
+        return true;
+      })
       .Case<CombineGradOp>([&](auto op) {
         RankedTensorType weights = op.getWeights().getType();
         int64_t width = lastExtent(op.getX().getType());

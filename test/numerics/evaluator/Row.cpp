@@ -159,6 +159,22 @@ bool evaluateRow(Operation *op, Frame &f) {
                rowsOf(op.getCos().getType()), f.out(op.getY()));
         return true;
       })
+      .Case<ScaleRowsOp>([&](auto op) {
+        int64_t width = lastExtent(op.getX().getType()), rows = rowsOf(op.getX().getType());
+        const double *x = f.in(op.getX()), *s = f.in(op.getS());
+        double *y = f.out(op.getY());
+        for (int64_t i = 0; i < rows * width; ++i)
+          y[i] = s[i / width] * x[i];
+        return true;
+      })
+      .Case<DotRowsOp>([&](auto op) {
+        int64_t width = lastExtent(op.getA().getType()), rows = rowsOf(op.getA().getType());
+        const double *a = f.in(op.getA()), *b = f.in(op.getB());
+        double *y = f.out(op.getY());
+        for (int64_t i = 0; i < rows * width; ++i)
+          y[i / width] += a[i] * b[i];
+        return true;
+      })
       .Case<SoftmaxOp>([&](auto op) {
         Type type = op.getX().getType();
         softmax(rowsOf(type), lastExtent(type), f.in(op.getX()), f.out(op.getY()));
