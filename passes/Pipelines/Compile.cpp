@@ -97,6 +97,7 @@ LogicalResult moire::lowerTo(ModuleOp module, Level goal, const CompileOptions &
   tensor.prefillTokens = options.prefillTokens;
   tensor.decodeContext = options.decodeContext;
   FusePipelineOptions fuse;
+  tensor.fuseRouting = fuse.fuseRouting = options.fuseRouting;
   for (const std::string &proof : options.skipProofs) {
     tensor.skipProofs.push_back(proof);
     fuse.skipProofs.push_back(proof);

@@ -55,6 +55,9 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   // Who teaches whom is asked of the losses; whether every gradient is one, of what came out.
   if (proves(options, "gradients"))
     manager.addPass(createProveGradientsPass());
+  // Together they have a shorter reverse.
+  if (options.fuseRouting)
+    manager.addPass(createFuseCombinePass());
   manager.addPass(createAutodiffPass());
   addCleanup(manager);
   if (proves(options, "gradients"))
@@ -68,8 +71,12 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
 void moire::buildFusePipeline(OpPassManager &manager, const FusePipelineOptions &options) {
   // Biases first, so that row kernels see the sums; routing next, so that they do not take its parts.
   manager.addPass(createSplitBiasPass());
-  manager.addPass(createFuseRoutingPass());
+  if (options.fuseRouting)
+    manager.addPass(createFuseRoutingPass());
   manager.addPass(createFuseRowwisePass());
+  // Last: what runs behind a product is known only now.
+  if (options.fuseRouting)
+    manager.addPass(createFuseEpiloguesPass());
   addCleanup(manager);
   // Again: kernels have borders of their own, at which something might be rounded.
   if (proves(options, "precision"))

@@ -23,10 +23,14 @@ struct TensorPipelineOptions : mlir::PassPipelineOptions<TensorPipelineOptions> 
                                 llvm::cl::init(0)};
   ListOption<std::string> skipProofs{*this, "skip-proofs",
                                      llvm::cl::desc("proofs to leave out: causality, gradients, precision")};
+  Option<bool> fuseRouting{*this, "fuse-routing", llvm::cl::desc("join the experts' last product and its weighted sum"),
+                           llvm::cl::init(true)};
 };
 
 struct FusePipelineOptions : mlir::PassPipelineOptions<FusePipelineOptions> {
   ListOption<std::string> skipProofs{*this, "skip-proofs", llvm::cl::desc("proofs to leave out: precision")};
+  Option<bool> fuseRouting{*this, "fuse-routing", llvm::cl::desc("join routing, gathers and products over experts"),
+                           llvm::cl::init(true)};
 };
 
 /// Of the pipelines that write code for a processor.

@@ -56,7 +56,7 @@ bool isOffender(Operation *op, StringRef level) {
     auto function = op->getParentOfType<func::FuncOp>();
     return function && function.isPublic();
   }
-  return isa<RowwiseOp, RepeatOp>(op) || hasTensors(op);
+  return isa<RowwiseOp, ProductRowsOp, RepeatOp>(op) || hasTensors(op);
 }
 
 struct VerifyLevel final : moire::impl::VerifyLevelPassBase<VerifyLevel> {

@@ -75,3 +75,35 @@ func.func @window(%p: tensor<i32>) -> (tensor<2x2xf32>, tensor<8x2xf32>) {
   %w = moire.dynamic_slice %c, %p : (tensor<8x2xf32>, tensor<i32>) -> tensor<2x2xf32>
   return %w, %s2 : tensor<2x2xf32>, tensor<8x2xf32>
 }
+
+// A product whose rows go on to a row kernel: kept for others, it has a place; else one element stands for it.
+// CHECK-LABEL: func.func @product_rows
+func.func @product_rows(%x: tensor<6x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) -> (tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x4xf32>) {
+  // CHECK: %[[ONE:.*]] = memref.alloc() : memref<1xf32>
+  // CHECK: moire.product_rows {
+  // CHECK-NEXT: moire.kernel_call "moire_grouped_gemm_rows_f32_f32" "iiiib0bibtbi"(%{{[^ ]*}}, %{{[^ ]*}}, %{{[^ ]*}}, %arg3
+  // CHECK-NEXT: moire.rowwise {{.*}} ins(%arg3 : memref<6x4xf32>) outs(%arg4 : memref<6x4xf32>)
+  %h, %a = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<6x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<6x4xf32>
+    %s = moire.rowwise domain [6] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<6x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      %y = moire.unary silu %row : tensor<4xf32>
+      moire.yield %y : tensor<4xf32>
+    } -> tensor<6x4xf32>
+    moire.yield %p, %s : tensor<6x4xf32>, tensor<6x4xf32>
+  } -> tensor<6x4xf32>, tensor<6x4xf32>
+  // CHECK: %[[NOWHERE:.*]] = memref.reinterpret_cast %[[ONE]]
+  // CHECK: moire.product_rows own 0 {
+  // CHECK-NEXT: moire.kernel_call "moire_grouped_gemm_rows_f32_f32" "iiiib0bibt0i"
+  // CHECK-NEXT: moire.rowwise {{.*}} ins(%[[NOWHERE]] : memref<6x4xf32>) outs(%arg5 : memref<6x4xf32>)
+  %b = moire.product_rows {
+    %p = moire.grouped_linear %x, %w, %o : (tensor<6x8xf32>, tensor<5x8x4xf32>, tensor<6xi32>) -> tensor<6x4xf32>
+    %s = moire.rowwise domain [6] maps [affine_map<(d0) -> (d0)>] summed [false] ins(%p : tensor<6x4xf32>) {
+    ^bb0(%row: tensor<4xf32>):
+      %y = moire.unary exp %row : tensor<4xf32>
+      moire.yield %y : tensor<4xf32>
+    } -> tensor<6x4xf32>
+    moire.yield %s : tensor<6x4xf32>
+  } -> tensor<6x4xf32>
+  return %h, %a, %b : tensor<6x4xf32>, tensor<6x4xf32>, tensor<6x4xf32>
+}

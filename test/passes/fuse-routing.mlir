@@ -50,6 +50,21 @@ func.func @limited(%logits: tensor<3x6xf32>, %bias: tensor<6xf32>) -> (tensor<3x
 
 // -----
 
+// Choices without an expert: fewer experts than logits.
+// CHECK-LABEL: func.func @nulls
+func.func @nulls(%logits: tensor<3x6xf32>) -> (tensor<3x2xf32>, tensor<3x2xi32>, tensor<6xf32>) {
+  // CHECK: %{{[^,]*}}, %{{[^,]*}}, %[[CHOSEN:[^, ]*]], {{.*}} = moire.fused_route softmax_topk %{{.*}} nulls 2 :
+  // CHECK-NOT: moire.dispatch
+  // CHECK: moire.choice_load %[[CHOSEN]]
+  // expected-remark @+1 {{in one op}}
+  %probs, %weights, %chosen = moire.route softmax_topk %logits : (tensor<3x6xf32>) -> (tensor<3x6xf32>, tensor<3x2xf32>, tensor<3x2xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen nulls : (tensor<3x2xi32>) -> (tensor<5xi32>, tensor<6xi32>, tensor<6xi32>, tensor<3x2xi32>)
+  %load = moire.choice_load %chosen : (tensor<3x2xi32>) -> tensor<6xf32>
+  return %weights, %position, %load : tensor<3x2xf32>, tensor<3x2xi32>, tensor<6xf32>
+}
+
+// -----
+
 // Declined: who stays is decided by other gates.
 // CHECK-LABEL: func.func @other_gates
 func.func @other_gates(%logits: tensor<3x5xf32>, %gates: tensor<3x2xf32>) -> tensor<3x2xi32> {

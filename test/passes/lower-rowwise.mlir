@@ -316,3 +316,23 @@ func.func @loss(%l: memref<64x50xf32>, %t: memref<64xi32>, %n: memref<64xf32>, %
   }
   return
 }
+
+// -----
+
+// The row kernel behind a product over experts is handed to its call; the rows are not joined, and the kernel is told
+// which of its two buffers the threads have by themselves.
+// CHECK-LABEL: func.func @product_rows
+func.func @product_rows(%x: memref<6x8xf32>, %h: memref<6x4xf32>, %g: memref<6x4xf32>, %a: memref<6x4xf32>) {
+  // CHECK-NOT: moire.launch
+  // CHECK: moire.kernel_call "moire_grouped_gemm_rows_f32_f32" "b0irii"(%arg0 : memref<6x8xf32>) then @rows_binary[[K:[_0-9]*]](%arg2, %arg1, %arg3 : {{.*}}) {integers = array<i64: 4, 3, 1>}
+  moire.product_rows own 1 {
+    moire.kernel_call "moire_grouped_gemm_rows_f32_f32" "b0i" (%x : memref<6x8xf32>) {integers = array<i64: 4>}
+    moire.rowwise domain [6] maps [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>] summed [false] ins(%g, %h : memref<6x4xf32>, memref<6x4xf32>) outs(%a : memref<6x4xf32>) {
+    ^bb0(%q: tensor<4xf32>, %row: tensor<4xf32>):
+      %y = moire.binary sub %q, %row : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+      moire.yield %y : tensor<4xf32>
+    }
+    moire.yield
+  }
+  return
+}

@@ -72,3 +72,24 @@ func.func private @apart(%begin: index, %end: index, %x: memref<8xf32>, %y: memr
   memref.store %v, %y[%begin] : memref<8xf32>
   return
 }
+
+// -----
+
+// A kernel behind a call goes to it as a function of a range and the array of its buffers.
+// CHECK: llvm.func @moire_product(!llvm.ptr, i64, !llvm.ptr, !llvm.ptr)
+// CHECK-LABEL: llvm.func internal @then(
+// CHECK: %[[RANGE:.*]] = llvm.mlir.addressof @rows.range
+// CHECK: %[[CONTEXT:.*]] = llvm.alloca %{{.*}} x !llvm.array<2 x ptr>
+// CHECK: llvm.store %arg1, %[[CONTEXT]]
+// CHECK: llvm.store %arg0
+// CHECK: llvm.call @moire_product(%arg0, %{{.*}}, %[[RANGE]], %[[CONTEXT]])
+// CHECK: llvm.func internal @rows.range(
+func.func @then(%x: memref<8xf32>, %y: memref<8xf32>) {
+  moire.kernel_call "moire_product" "bir"(%x : memref<8xf32>) then @rows(%y, %x : memref<8xf32>, memref<8xf32>) {integers = array<i64: 8>}
+  return
+}
+func.func private @rows(%begin: index, %end: index, %x: memref<8xf32>, %y: memref<8xf32>) {
+  %v = memref.load %x[%begin] : memref<8xf32>
+  memref.store %v, %y[%begin] : memref<8xf32>
+  return
+}

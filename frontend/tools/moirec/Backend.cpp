@@ -64,6 +64,7 @@ static CompileOptions optionsFor(const BackendOptions &options) {
   result.precision = options.precision;
   result.features = options.features;
   result.skipProofs = options.skipProofs;
+  result.fuseRouting = options.fuseRouting;
   return result;
 }
 

@@ -24,6 +24,7 @@ struct BackendOptions {
   std::string precision = "f32";       ///< f32, bf16 or f64
   std::string features = "native";     ///< of the processor
   std::vector<std::string> skipProofs; ///< proofs to leave out
+  bool fuseRouting = true;             ///< join the ops around experts
 };
 
 /// Adds the dialects and extensions that IR of any level may need.

@@ -48,6 +48,8 @@ struct CommandLine {
                                 cl::init("native"), cl::cat(category)};
   cl::list<std::string> skipProofs{"skip-proofs", cl::CommaSeparated, cl::cat(category), cl::value_desc("names"),
                                    cl::desc("what not to prove of the model: causality, gradients, precision")};
+  cl::opt<bool> fuseRouting{"fuse-routing", cl::init(true), cl::cat(category),
+                            cl::desc("join routing, gathers, activations and sums with the products over experts")};
   cl::opt<Stage> emit{
       "emit", cl::desc("where to stop"),
       cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"), clEnumValN(Stage::Spec, "spec", "the resolved spec"),
@@ -159,7 +161,7 @@ private:
 
   int finish(ModuleOp module) {
     BackendOptions options{line.target, line.precision, line.features,
-                           std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end())};
+                           std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end()), line.fuseRouting};
     LogicalResult done = line.cost.getNumOccurrences() != 0 ? writeCost(module, options, output())
                                                             : compile(module, line.emit, options, output());
     return failed(done);

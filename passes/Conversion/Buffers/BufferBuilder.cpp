@@ -50,7 +50,8 @@ CallBuilder &CallBuilder::index(Value value) {
 }
 
 void CallBuilder::emit(OpBuilder &builder, Location loc, StringRef callee) {
-  KernelCallOp::create(builder, loc, callee, signature, buffers, scalars, integers, floats);
+  KernelCallOp::create(builder, loc, callee, signature, buffers, scalars, integers, floats,
+                       /*then=*/FlatSymbolRefAttr(), /*thenBuffers=*/ValueRange());
 }
 
 const Place &BufferBuilder::placeResult(OpResult result) {

@@ -41,6 +41,7 @@ private:
   LogicalResult emitOp(Operation *op);
   LogicalResult emitRepeat(RepeatOp op);
   void emitRowwise(RowwiseOp op);
+  LogicalResult emitProductRows(ProductRowsOp op);
   void emitFill(FillOp op);
   void emitConcat(ConcatOp op);
   void emitReshape(ReshapeOp op);
@@ -129,6 +130,7 @@ LogicalResult FunctionBufferizer::emitOp(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](RepeatOp repeat) { return emitRepeat(repeat); })
       .Case([&](RowwiseOp rowwise) { return emitRowwise(rowwise), success(); })
+      .Case([&](ProductRowsOp fused) { return emitProductRows(fused); })
       .Case([&](FillOp fill) { return emitFill(fill), success(); })
       .Case([&](ConcatOp concat) { return emitConcat(concat), success(); })
       .Case([&](ReshapeOp reshape) { return emitReshape(reshape), success(); })
@@ -169,6 +171,37 @@ void FunctionBufferizer::emitRowwise(RowwiseOp op) {
   rowwise->setDiscardableAttrs(op->getDiscardableAttrDictionary());
   IRMapping mapping;
   op.getBody().cloneInto(&rowwise.getBody(), mapping);
+}
+
+/// The call and the row kernel as one op. What their operands need comes before them.
+LogicalResult FunctionBufferizer::emitProductRows(ProductRowsOp op) {
+  auto product = cast<GroupedLinearOp>(op.getProduct());
+  RowwiseOp rows = op.getRows();
+  Location loc = op.getLoc();
+  IntegerAttr own;
+  if (!llvm::is_contained(op.getYield().getValues(), product.getY())) {
+    // One element stands for rows that are in no memory: it gives the row kernel's argument a type.
+    RankedTensorType type = typeOf(product.getY());
+    Place nowhere = b->scratch(loc, type.getElementType(), {1});
+    nowhere.shape.assign(type.getShape().begin(), type.getShape().end());
+    nowhere.strides = {type.getDimSize(1), 1};
+    b->setPlace(product.getY(), nowhere);
+    own = b->builder.getI64IntegerAttr(llvm::find(rows.getInputs(), product.getY()) - rows.getInputs().begin());
+  }
+  if (failed(*emitProduct(product, *b)))
+    return failure();
+  Operation *call = &*std::prev(b->builder.getInsertionPoint());
+  emitRowwise(rows);
+  Operation *kernel = &*std::prev(b->builder.getInsertionPoint());
+  auto fused = ProductRowsOp::create(b->builder, loc, TypeRange(), own);
+  OpBuilder::InsertionGuard guard(b->builder);
+  Block *body = b->builder.createBlock(&fused.getBody());
+  call->moveBefore(body, body->end());
+  kernel->moveBefore(body, body->end());
+  YieldOp::create(b->builder, loc, ValueRange());
+  for (auto [result, inner] : llvm::zip_equal(op.getResults(), op.getYield().getValues()))
+    b->setPlace(result, Place(b->place(inner)));
+  return success();
 }
 
 void FunctionBufferizer::emitFill(FillOp op) {

@@ -72,6 +72,10 @@ void HomePlan::planBlock(Block &block) {
       planConcat(concat);
     else if (auto repeat = dyn_cast<RepeatOp>(op))
       planRepeat(repeat);
+    else if (auto fused = dyn_cast<ProductRowsOp>(op))
+      for (auto [result, inner] : llvm::zip_equal(fused.getResults(), fused.getYield().getValues()))
+        if (const Place *wish = home(result))
+          homes[inner] = Place(*wish);
   }
 }
 

@@ -65,8 +65,13 @@ static bool isWritten(Value argument) {
 }
 
 void moire::markDistinctBuffers(ModuleOp module) {
-  llvm::MapVector<StringRef, SmallVector<LaunchOp>> launches;
-  module.walk([&](LaunchOp launch) { launches[launch.getKernel()].push_back(launch); });
+  llvm::MapVector<StringRef, SmallVector<OperandRange>> launches;
+  module.walk([&](Operation *op) {
+    if (auto launch = dyn_cast<LaunchOp>(op))
+      launches[launch.getKernel()].push_back(launch.getBuffers());
+    else if (auto call = dyn_cast<KernelCallOp>(op); call && call.getThen())
+      launches[*call.getThen()].push_back(call.getThenBuffers());
+  });
   SymbolTable symbols(module);
   for (auto &[name, sites] : launches) {
     auto kernel = symbols.lookup<func::FuncOp>(name);
@@ -74,8 +79,8 @@ void moire::markDistinctBuffers(ModuleOp module) {
     SmallVector<bool> written(buffers), distinct(buffers, true);
     for (unsigned i = 0; i < buffers; ++i)
       written[i] = isWritten(kernel.getArgument(i + 2));
-    for (LaunchOp site : sites) {
-      SmallVector<Extent> extents = llvm::map_to_vector(site.getBuffers(), extentOf);
+    for (OperandRange site : sites) {
+      SmallVector<Extent> extents = llvm::map_to_vector(site, extentOf);
       for (unsigned i = 0; i < buffers; ++i)
         for (unsigned j = i + 1; j < buffers; ++j)
           if ((written[i] || written[j]) && extents[i].root && extents[i].meets(extents[j]))

@@ -25,6 +25,10 @@ bool canWriteTo(mlir::OpResult result, const Place &place);
 /// Fails, with an error, when the kernels have no version for its element types.
 std::optional<llvm::LogicalResult> emitKernelOp(mlir::Operation *op, BufferBuilder &builder);
 
+/// Name of the kernel of a product over experts, x times w into y; fails, with an error, where there is none.
+llvm::FailureOr<std::string> groupedProduct(mlir::Operation *op, mlir::Value x, mlir::Value w, mlir::Value y,
+                                            llvm::StringRef kernel = "grouped_gemm");
+
 /// The families of emitKernelOp, each as that.
 std::optional<llvm::LogicalResult> emitProduct(mlir::Operation *op, BufferBuilder &builder);
 std::optional<llvm::LogicalResult> emitMixing(mlir::Operation *op, BufferBuilder &builder);

@@ -89,9 +89,15 @@ static void addIndex(CallBuilder &call, Value index, BufferBuilder &b) {
     call.null();
 }
 
+FailureOr<std::string> moire::groupedProduct(Operation *op, Value x, Value w, Value y, StringRef kernel) {
+  return versionOf(op, kernel, x, w, y, {"f32_f32", "f64_f64", "bf16_bf16"});
+}
+
+/// Inside a `moire.product_rows` the call waits for its row kernel; a product that is not yielded is in no memory.
 static LogicalResult emitGroupedLinear(GroupedLinearOp op, BufferBuilder &b) {
+  auto fused = dyn_cast<ProductRowsOp>(op->getParentOp());
   FailureOr<std::string> callee =
-      versionOf(op, "grouped_gemm", op.getX(), op.getW(), op.getY(), {"f32_f32", "f64_f64", "bf16_bf16"});
+      groupedProduct(op, op.getX(), op.getW(), op.getY(), fused ? "grouped_gemm_rows" : "grouped_gemm");
   if (failed(callee))
     return failure();
   RankedTensorType y = typeOf(op.getY());
@@ -100,7 +106,11 @@ static LogicalResult emitGroupedLinear(GroupedLinearOp op, BufferBuilder &b) {
   call.extent(y.getDimSize(0)).extent(y.getDimSize(1)).extent(typeOf(op.getX()).getShape().back());
   call.extent(typeOf(op.getW()).getDimSize(0)).pointer(b.dense(op.getOffsets()));
   addIndex(call, op.getRows(), b);
-  call.rows(x).pointer(b.dense(op.getW())).flag(op.getTranspose()).rows(b.rowsResult(cast<OpResult>(op.getY())));
+  call.rows(x).pointer(b.dense(op.getW())).flag(op.getTranspose());
+  if (fused && !llvm::is_contained(fused.getYield().getValues(), op.getY()))
+    call.null().extent(y.getDimSize(1));
+  else
+    call.rows(b.rowsResult(cast<OpResult>(op.getY())));
   call.emit(b.builder, op.getLoc(), *callee);
   return success();
 }

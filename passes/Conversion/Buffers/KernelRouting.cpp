@@ -165,6 +165,27 @@ static LogicalResult emitCombine(CombineOp op, BufferBuilder &b) {
   return success();
 }
 
+/// The product into rows that nobody else sees, and their sums. Kernels of their own: to add rows where the product
+/// leaves them would take turns among threads, and sums in an order that depends on them.
+static LogicalResult emitGroupedCombine(GroupedCombineOp op, BufferBuilder &b) {
+  RankedTensorType x = typeOf(op.getX()), w = typeOf(op.getW());
+  int64_t rows = x.getDimSize(0), out = w.getDimSize(2);
+  Rows sorted{b.memref(op.getLoc(), b.scratch(op.getLoc(), x.getElementType(), {rows, out})), out};
+  FailureOr<std::string> callee = groupedProduct(op, op.getX(), op.getW(), op.getY());
+  if (failed(callee))
+    return failure();
+  CallBuilder product;
+  product.extent(rows).extent(out).extent(x.getDimSize(1)).extent(w.getDimSize(0)).pointer(b.dense(op.getOffsets()));
+  product.null().rows(b.rows(op.getX())).pointer(b.dense(op.getW())).flag(0).rows(sorted);
+  product.emit(b.builder, op.getLoc(), *callee);
+  CallBuilder sum;
+  sum.extent(rowsOf(op.getPosition())).extent(lastOf(op.getPosition())).extent(out);
+  sum.pointer(b.dense(op.getPosition())).pointer(b.dense(op.getWeights()));
+  sum.rows(sorted).rows(b.rowsResult(resultOf(op.getY())));
+  sum.emit(b.builder, op.getLoc(), versionOf("combine", op.getX()));
+  return success();
+}
+
 static LogicalResult emitCombineGrad(CombineGradOp op, BufferBuilder &b) {
   CallBuilder call;
   call.extent(rowsOf(op.getPosition())).extent(lastOf(op.getPosition())).extent(lastOf(op.getX()));
@@ -213,7 +234,7 @@ std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b)
       .Case([&](FusedRouteOp route) {
         callRoute(route, b);
         callDispatch(route, route.getChosen(), route.getCapacity() ? route.getWeights() : Value(), route.getCapacity(),
-                     /*nulls=*/false, /*first=*/3, b);
+                     route.getNulls() > 0, /*first=*/3, b);
         if (!route.getLoad().use_empty())
           emitLoad(route.getLoc(), route.getOffsets(), resultOf(route.getLoad()), b);
         return success();
@@ -226,6 +247,7 @@ std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b)
       .Case([&](GatherRowsOp gather) { return emitGather(gather, b); })
       .Case([&](GatherRowsGradOp gradient) { return emitGatherGrad(gradient, b); })
       .Case([&](CombineOp combine) { return emitCombine(combine, b); })
+      .Case([&](GroupedCombineOp combine) { return emitGroupedCombine(combine, b); })
       .Case([&](CombineGradOp gradient) { return emitCombineGrad(gradient, b); })
       .Default([](Operation *) { return std::nullopt; });
 }
@@ -242,12 +264,15 @@ bool moire::canWriteTo(OpResult result, const Place &place) {
   unsigned number = result.getResultNumber();
   if (isa<RepeatOp, ConcatOp, FillOp, ExpertLoadOp>(op))
     return true;
+  if (auto fused = dyn_cast<ProductRowsOp>(op))
+    return canWriteTo(cast<OpResult>(fused.getYield().getValues()[number]), place);
   if (auto rowwise = dyn_cast<RowwiseOp>(op)) {
     auto yield = cast<YieldOp>(rowwise.getBody().front().getTerminator());
     return place.hasDenseRows(cast<ShapedType>(yield.getValues()[number].getType()).getRank());
   }
   // Kernels that take a row stride for this result.
-  if (isa<LinearOp, LinearGradWeightOp, GroupedLinearOp, GatherRowsOp, GatherRowsGradOp, CombineOp, MixOp, UnmixOp>(op))
+  if (isa<LinearOp, LinearGradWeightOp, GroupedLinearOp, GatherRowsOp, GatherRowsGradOp, CombineOp, GroupedCombineOp,
+          MixOp, UnmixOp>(op))
     return place.rowStride(1).has_value();
   if (isa<SoftmaxAttentionOp, CachedAttentionOp, CombineGradOp>(op) && number == 0)
     return place.rowStride(isa<CombineGradOp>(op) ? 1 : headRowRank).has_value();

@@ -54,6 +54,55 @@ Value pointerTo(ConversionPatternRewriter &rewriter, Location loc, const LLVMTyp
   return MemRefDescriptor(converted).bufferPtr(rewriter, loc, converter, cast<MemRefType>(buffer.getType()));
 }
 
+/// An array of pointers in the frame of the function, not of the loop: the stack must not grow with iterations.
+Value contextOf(Operation *op, int64_t count, ConversionPatternRewriter &rewriter) {
+  OpBuilder::InsertionGuard guard(rewriter);
+  Region *function = op->getParentRegion();
+  while (!isa<func::FuncOp, LLVM::LLVMFuncOp>(function->getParentOp()))
+    function = function->getParentRegion();
+  rewriter.setInsertionPointToStart(&function->front());
+  Type pointer = LLVM::LLVMPointerType::get(op->getContext());
+  Value one = LLVM::ConstantOp::create(rewriter, op->getLoc(), rewriter.getI64Type(), rewriter.getI64IntegerAttr(1));
+  return LLVM::AllocaOp::create(rewriter, op->getLoc(), pointer, LLVM::LLVMArrayType::get(pointer, count), one);
+}
+
+/// A context that holds `pointers`.
+Value packed(Operation *op, ValueRange pointers, ConversionPatternRewriter &rewriter) {
+  Type pointer = LLVM::LLVMPointerType::get(op->getContext());
+  Value context = contextOf(op, pointers.size(), rewriter);
+  for (auto [index, value] : llvm::enumerate(pointers)) {
+    Value slot =
+        LLVM::GEPOp::create(rewriter, op->getLoc(), pointer, pointer, context, ArrayRef<LLVM::GEPArg>{int32_t(index)});
+    LLVM::StoreOp::create(rewriter, op->getLoc(), value, slot);
+  }
+  return context;
+}
+
+/// `@kernel.range(begin, end, context)`: takes `count` pointers out of the context and calls the kernel.
+LLVM::LLVMFuncOp rangeFunction(Operation *op, StringRef kernel, int64_t count, ConversionPatternRewriter &rewriter) {
+  auto module = op->getParentOfType<ModuleOp>();
+  std::string name = (kernel + ".range").str();
+  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
+    return known;
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPointToEnd(module.getBody());
+  Location loc = op->getLoc();
+  Type pointer = LLVM::LLVMPointerType::get(op->getContext()), wide = rewriter.getI64Type();
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(op->getContext()), {wide, wide, pointer});
+  auto function = LLVM::LLVMFuncOp::create(rewriter, loc, name, type, LLVM::Linkage::Internal);
+  Block *entry = function.addEntryBlock(rewriter);
+  rewriter.setInsertionPointToStart(entry);
+  SmallVector<Value> arguments{entry->getArgument(0), entry->getArgument(1)};
+  for (int32_t index = 0; index < count; ++index) {
+    Value slot =
+        LLVM::GEPOp::create(rewriter, loc, pointer, pointer, entry->getArgument(2), ArrayRef<LLVM::GEPArg>{index});
+    arguments.push_back(LLVM::LoadOp::create(rewriter, loc, pointer, slot));
+  }
+  LLVM::CallOp::create(rewriter, loc, TypeRange(), kernel, arguments);
+  LLVM::ReturnOp::create(rewriter, loc, ValueRange());
+  return function;
+}
+
 struct CallKernel final : ConvertOpToLLVMPattern<KernelCallOp> {
   using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
 
@@ -91,6 +140,15 @@ struct CallKernel final : ConvertOpToLLVMPattern<KernelCallOp> {
       case 'p':
         arguments.push_back(adaptor.getScalars()[scalar++]);
         break;
+      case 'r': {
+        SmallVector<Value> pointers;
+        for (auto [memref, converted] : llvm::zip_equal(op.getThenBuffers(), adaptor.getThenBuffers()))
+          pointers.push_back(pointerTo(rewriter, loc, *getTypeConverter(), memref, converted));
+        LLVM::LLVMFuncOp range = rangeFunction(op, *op.getThen(), pointers.size(), rewriter);
+        arguments.push_back(LLVM::AddressOfOp::create(rewriter, loc, range));
+        arguments.push_back(packed(op, pointers, rewriter));
+        break;
+      }
       default:
         return op.emitOpError("has no meaning for the letter '") << letter << "'";
       }
@@ -122,57 +180,14 @@ struct LaunchKernel final : ConvertOpToLLVMPattern<LaunchOp> {
       rewriter.replaceOpWithNewOp<LLVM::CallOp>(op, TypeRange(), op.getKernel(), arguments);
       return success();
     }
-    Value context = contextOf(op, pointers.size(), rewriter);
-    for (auto [index, value] : llvm::enumerate(pointers)) {
-      Value slot =
-          LLVM::GEPOp::create(rewriter, loc, pointer, pointer, context, ArrayRef<LLVM::GEPArg>{int32_t(index)});
-      LLVM::StoreOp::create(rewriter, loc, value, slot);
-    }
+    Value context = packed(op, pointers, rewriter);
     FailureOr<LLVM::LLVMFuncOp> loop = declare(rewriter, op, "moire_parallel_for", {wide, wide, pointer, pointer});
     if (failed(loop))
       return failure();
-    Value body = LLVM::AddressOfOp::create(rewriter, loc, rangeFunction(op, pointers.size(), rewriter));
+    Value body = LLVM::AddressOfOp::create(rewriter, loc, rangeFunction(op, op.getKernel(), pointers.size(), rewriter));
     rewriter.replaceOpWithNewOp<LLVM::CallOp>(op, *loop,
                                               ValueRange{number(op.getCount()), number(op.getGrain()), body, context});
     return success();
-  }
-
-private:
-  /// An array of pointers in the frame of the function, not of the loop: the stack must not grow with iterations.
-  static Value contextOf(LaunchOp op, int64_t count, ConversionPatternRewriter &rewriter) {
-    OpBuilder::InsertionGuard guard(rewriter);
-    Region *function = op->getParentRegion();
-    while (!isa<func::FuncOp, LLVM::LLVMFuncOp>(function->getParentOp()))
-      function = function->getParentRegion();
-    rewriter.setInsertionPointToStart(&function->front());
-    Type pointer = LLVM::LLVMPointerType::get(op.getContext());
-    Value one = LLVM::ConstantOp::create(rewriter, op.getLoc(), rewriter.getI64Type(), rewriter.getI64IntegerAttr(1));
-    return LLVM::AllocaOp::create(rewriter, op.getLoc(), pointer, LLVM::LLVMArrayType::get(pointer, count), one);
-  }
-
-  /// `@kernel.range(begin, end, context)`: takes the pointers out of the context and calls the kernel.
-  static LLVM::LLVMFuncOp rangeFunction(LaunchOp op, int64_t count, ConversionPatternRewriter &rewriter) {
-    auto module = op->getParentOfType<ModuleOp>();
-    std::string name = (op.getKernel() + ".range").str();
-    if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
-      return known;
-    OpBuilder::InsertionGuard guard(rewriter);
-    rewriter.setInsertionPointToEnd(module.getBody());
-    Location loc = op.getLoc();
-    Type pointer = LLVM::LLVMPointerType::get(op.getContext()), wide = rewriter.getI64Type();
-    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(op.getContext()), {wide, wide, pointer});
-    auto function = LLVM::LLVMFuncOp::create(rewriter, loc, name, type, LLVM::Linkage::Internal);
-    Block *entry = function.addEntryBlock(rewriter);
-    rewriter.setInsertionPointToStart(entry);
-    SmallVector<Value> arguments{entry->getArgument(0), entry->getArgument(1)};
-    for (int32_t index = 0; index < count; ++index) {
-      Value slot =
-          LLVM::GEPOp::create(rewriter, loc, pointer, pointer, entry->getArgument(2), ArrayRef<LLVM::GEPArg>{index});
-      arguments.push_back(LLVM::LoadOp::create(rewriter, loc, pointer, slot));
-    }
-    LLVM::CallOp::create(rewriter, loc, TypeRange(), op.getKernel(), arguments);
-    LLVM::ReturnOp::create(rewriter, loc, ValueRange());
-    return function;
   }
 };
 

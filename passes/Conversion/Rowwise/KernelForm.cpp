@@ -210,7 +210,7 @@ void Simplifier::joinShortRows(bool elementwise) {
   form.rowLength = length;
 }
 
-FailureOr<KernelForm> moire::rows::makeKernelForm(OpBuilder &builder, RowwiseOp op) {
+FailureOr<KernelForm> moire::rows::makeKernelForm(OpBuilder &builder, RowwiseOp op, bool mayJoin) {
   KernelForm form;
   llvm::append_range(form.domain, op.getDomain());
   llvm::append_range(form.summed, op.getSummed());
@@ -228,6 +228,6 @@ FailureOr<KernelForm> moire::rows::makeKernelForm(OpBuilder &builder, RowwiseOp 
     }
   Simplifier simplifier(builder, op.getLoc(), form);
   simplifier.collapseDomain();
-  simplifier.joinShortRows(isElementwise(op));
+  simplifier.joinShortRows(mayJoin && isElementwise(op));
   return form;
 }

@@ -39,8 +39,8 @@ struct KernelForm {
 };
 
 /// Reads the form of `op`, whose operands are buffers, and simplifies it; views are created by `builder`.
-/// Fails when a buffer's last dimension is not contiguous.
-llvm::FailureOr<KernelForm> makeKernelForm(mlir::OpBuilder &builder, RowwiseOp op);
+/// Fails when a buffer's last dimension is not contiguous. With `mayJoin` several short rows may become one.
+llvm::FailureOr<KernelForm> makeKernelForm(mlir::OpBuilder &builder, RowwiseOp op, bool mayJoin = true);
 
 /// The type a kernel's argument has for a buffer of `type`: the same layout without its offset.
 mlir::MemRefType argumentType(mlir::MemRefType type);

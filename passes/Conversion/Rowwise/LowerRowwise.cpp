@@ -121,10 +121,26 @@ static void cutRows(KernelPlan &plan, int64_t maxChunks) {
   plan.partials = plan.chunks() > 1;
 }
 
+/// Hands the row kernel to the call of the product whose rows it works on, in the place of both.
+static void attach(OpBuilder &builder, ProductRowsOp fused, func::FuncOp kernel, const KernelForm &form,
+                   ArrayRef<Value> arguments) {
+  auto call = cast<KernelCallOp>(fused.getProduct());
+  int64_t slot = 0;
+  if (std::optional<uint64_t> own = fused.getOwn())
+    slot = llvm::find(arguments, form.inputs[*own].buffer) - arguments.begin();
+  SmallVector<int64_t> integers(call.getIntegers());
+  integers.append({int64_t(arguments.size()), slot});
+  KernelCallOp::create(builder, fused.getLoc(), call.getCallee(), (call.getSignature() + "rii").str(),
+                       call.getBuffers(), call.getScalars(), integers, call.getFloats(),
+                       FlatSymbolRefAttr::get(kernel.getSymNameAttr()), arguments);
+  fused.erase();
+}
+
 LogicalResult LowerRowwise::lowerRows(RowwiseOp op) {
-  OpBuilder builder(op);
+  auto fused = dyn_cast<ProductRowsOp>(op->getParentOp());
+  OpBuilder builder(fused ? fused.getOperation() : op.getOperation());
   Location loc = op.getLoc();
-  FailureOr<KernelForm> form = makeKernelForm(builder, op);
+  FailureOr<KernelForm> form = makeKernelForm(builder, op, /*mayJoin=*/!fused);
   if (failed(form))
     return failure();
   KernelPlan plan;
@@ -169,6 +185,10 @@ LogicalResult LowerRowwise::lowerRows(RowwiseOp op) {
   if (invalid)
     return failure();
 
+  if (fused) {
+    attach(builder, fused, function, plan.form, arguments.getArrayRef());
+    return success();
+  }
   int64_t perStep = plan.form.bytesPerRow() * plan.innerRows * std::max<int64_t>(plan.stepsPerChunk, 1);
   int64_t count = plan.stepsPerChunk ? plan.chunks() : plan.steps();
   int64_t grain = std::clamp<int64_t>(grainBytes / perStep, 1, count);

@@ -47,8 +47,9 @@ void fuseRoute(IRRewriter &rewriter, RouteOp route) {
   DispatchOp dispatch = onlyReader<DispatchOp>(route.getChosen());
   if (!dispatch || dispatch->getBlock() != route->getBlock())
     return missed(route, "route", "router stays apart: its choice is not sorted by one op of the same block");
-  int64_t experts = lastExtent(route.getLogits().getType());
-  if (dispatch.getOffsets().getType().getDimSize(0) != experts + 1)
+  int64_t experts = dispatch.getOffsets().getType().getDimSize(0) - 1;
+  int64_t nulls = lastExtent(route.getLogits().getType()) - experts;
+  if (dispatch.getNulls() ? nulls < 0 : nulls != 0)
     return missed(route, "route", "router stays apart: it is sorted for another number of experts");
   if (dispatch.getGates() && dispatch.getGates() != route.getWeights())
     return missed(route, "route", "router stays apart: its capacity is shared out by other gates than its own");
@@ -60,9 +61,10 @@ void fuseRoute(IRRewriter &rewriter, RouteOp route) {
   SmallVector<Type> types{route.getProbs().getType(),       route.getWeights().getType(), route.getChosen().getType(),
                           dispatch.getOffsets().getType(),  dispatch.getRows().getType(), dispatch.getSlots().getType(),
                           dispatch.getPosition().getType(), logits.clone({experts})};
-  auto fused = FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getBias(), route.getAssigned(),
-                                    route.getGateAttr(), route.getRenormalizeAttr(), route.getScaleAttr(),
-                                    route.getGroupsAttr(), route.getBestAttr(), dispatch.getCapacityAttr());
+  auto fused =
+      FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getBias(), route.getAssigned(),
+                           route.getGateAttr(), route.getRenormalizeAttr(), route.getScaleAttr(), route.getGroupsAttr(),
+                           route.getBestAttr(), dispatch.getCapacityAttr(), rewriter.getI64IntegerAttr(nulls));
   ResultRange results = fused.getResults();
   if (load && load.getY().getType() == fused.getLoad().getType())
     rewriter.replaceOp(load, fused.getLoad());

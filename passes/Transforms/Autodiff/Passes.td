@@ -53,6 +53,27 @@ def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
   let dependentDialects = ["::moire::MoireDialect", "::mlir::func::FuncDialect"];
 }
 
+def FuseCombinePass : Pass<"moire-fuse-combine"> {
+  let summary = "The experts' last product and the weighted sum of their outputs in one op";
+  let description = [{
+    A `moire.combine` of a `moire.grouped_linear` that nobody else reads becomes `moire.grouped_combine`. It comes before
+    `moire-autodiff`, because the two have another reverse together than apart: the experts' outputs, and the
+    gradients of these, occur nowhere. It declines, and says why, when the outputs are not a product's, when others read
+    them, and when no `moire.dispatch` tells which gate a row belongs to.
+
+    Before:
+    ```mlir
+    %y = moire.grouped_linear %a, %w, %offsets : ...
+    %z = moire.combine %y, %weights, %position : ...
+    ```
+    After:
+    ```mlir
+    %z = moire.grouped_combine %a, %w, %offsets rows %rows slots %slots weights %weights position %position : ...
+    ```
+  }];
+  let dependentDialects = ["::moire::MoireDialect"];
+}
+
 def FuseRoutingPass : Pass<"moire-fuse-routing"> {
   let summary = "Fuse the ops of a router, and gathers into grouped products";
   let description = [{

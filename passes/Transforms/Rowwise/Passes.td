@@ -50,4 +50,38 @@ def FuseRowwisePass : Pass<"moire-fuse-rowwise"> {
   let dependentDialects = ["::moire::MoireDialect"];
 }
 
+def FuseEpiloguesPass : Pass<"moire-fuse-epilogues"> {
+  let summary = "Run row kernels on the rows of a product over experts while they are in the cache";
+  let description = [{
+    A `moire.grouped_linear` and the first `moire.rowwise` that reads its rows, one by one, become `moire.product_rows`:
+    the activation after the experts' first product, its reverse after the product that gives the gradients of the
+    activations. A product that nobody else reads is in no memory then. It declines, with a remark that says why, when
+
+    - the row kernel sums over rows, or runs over something else than the product's rows,
+    - the row kernel needs something that is computed from the product in another way,
+    - there are fewer than `least-rows` rows: the experts' rows are cut for the threads, and columns are not,
+    - a row has more than 16384 bytes: too few rows would fit the cache of a thread.
+
+    It runs after `moire-fuse-rowwise`, which decides what a row kernel is.
+
+    Before:
+    ```mlir
+    %h = moire.grouped_linear %x, %w, %offsets rows %rows : ...
+    %a = moire.rowwise domain [4096] ... ins(%h : ...) {...}
+    ```
+    After:
+    ```mlir
+    %a = moire.product_rows {
+      %h = moire.grouped_linear %x, %w, %offsets rows %rows : ...
+      %r = moire.rowwise domain [4096] ... ins(%h : ...) {...}
+      moire.yield %r : ...
+    } -> ...
+    ```
+  }];
+  let options = [
+    Option<"leastRows", "least-rows", "int64_t", /*default=*/"256", "Rows below which products keep to themselves">
+  ];
+  let dependentDialects = ["::moire::MoireDialect"];
+}
+
 #endif
