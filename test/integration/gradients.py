@@ -113,8 +113,8 @@ ISOLATED = ("learned positions, layer norm", "attention, grouped, rotary, bias",
             "mamba2, groups", "two kinds of layer", "nested repeat")
 
 
-def check(name, body, *options):
-    model = Model(compile_spec(FRAME.format(body=body), "--precision=f64", *options))
+def check(name, body, *options, frame=FRAME):
+    model = Model(compile_spec(frame.format(body=body), "--precision=f64", *options))
     model.randomise(seed=1)
     tokens, targets = model.tokens(seed=2)
     model.train_step(tokens, targets)
