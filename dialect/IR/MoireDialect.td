@@ -15,9 +15,9 @@ def Moire_Dialect : Dialect {
   let cppNamespace = "::moire";
   let summary = "Mixture models, from blocks as papers name them down to planned kernels";
   let description = [{
-    Four levels live in this dialect. At the *model* level an op is a block of a paper (`moire.moe`); at the *tensor*
-    level it is a differentiable primitive (`moire.grouped_linear`); at the *fused* level what one kernel does
-    (`moire.rowwise`); at the *buffer* level a call on planned memory (`moire.kernel_call`, `moire.launch`).
+    Four levels live in this dialect. At the *model* level an op is a block of a paper (`moire.experts`); at the
+    *tensor* level it is a differentiable primitive (`moire.grouped_linear`); at the *fused* level what one kernel
+    does (`moire.rowwise`); at the *buffer* level a call on planned memory (`moire.kernel_call`, `moire.launch`).
 
     All shapes are static. A stream is `tensor<batch x time x width>`; row-like ops work on the last dimension and
     take any leading ones, none included, which is how the same op describes a tensor and a single row inside
