@@ -138,22 +138,27 @@ TYPED_TEST(AttentionTest, BackwardAgreesWithTheOracle) {
   }
 }
 
+/// Both ways forward, then both ways back from the same outputs.
+template <typename T> void expectAgreement(Attention<T> fast) {
+  Attention<T> slow = fast;
+  fast.forward(true);
+  slow.forward(false);
+  expectClose(fast.out, slow.out, "out");
+  expectClose(fast.lse, slow.lse, "lse");
+  fast.out = slow.out;
+  fast.lse = slow.lse;
+  fast.backward(true);
+  slow.backward(false);
+  expectClose(fast.dqkv, slow.dqkv, "dq, dk, dv", 4);
+  expectClose(fast.dsinks, slow.dsinks, "dsinks", 4);
+}
+
 TYPED_TEST(AttentionTest, VariantsAgreeWithTheOracle) {
   for (const Variant &variant : variants)
     for (const Size &z : sizes) {
       MOIRE_TRACE(z);
       MOIRE_TRACE_VARIANT(variant);
-      Attention<TypeParam> fast(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.gap, 2, variant), slow = fast;
-      fast.forward(true);
-      slow.forward(false);
-      expectClose(fast.out, slow.out, "out");
-      expectClose(fast.lse, slow.lse, "lse");
-      fast.out = slow.out;
-      fast.lse = slow.lse;
-      fast.backward(true);
-      slow.backward(false);
-      expectClose(fast.dqkv, slow.dqkv, "dq, dk, dv", 4);
-      expectClose(fast.dsinks, slow.dsinks, "dsinks", 4);
+      expectAgreement(Attention<TypeParam>(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.gap, 2, variant));
     }
 }
 
@@ -166,17 +171,7 @@ TYPED_TEST(AttentionTest, DocumentsAgreeWithTheOracle) {
         SCOPED_TRACE(kind.name);
         Attention<TypeParam> fast(z.batch, z.time, z.heads, z.kvHeads, z.dim, z.gap, 2, variant);
         fast.ages = kind.ages(z.batch, z.time);
-        Attention<TypeParam> slow = fast;
-        fast.forward(true);
-        slow.forward(false);
-        expectClose(fast.out, slow.out, "out");
-        expectClose(fast.lse, slow.lse, "lse");
-        fast.out = slow.out;
-        fast.lse = slow.lse;
-        fast.backward(true);
-        slow.backward(false);
-        expectClose(fast.dqkv, slow.dqkv, "dq, dk, dv", 4);
-        expectClose(fast.dsinks, slow.dsinks, "dsinks", 4);
+        expectAgreement(fast);
       }
 }
 

@@ -99,20 +99,24 @@ TYPED_TEST(ScanTest, ForwardAgreesWithTheOracle) {
     }
 }
 
+template <typename T> void expectGradients(Scan<T> &fast, Scan<T> &slow) {
+  fast.backward();
+  slow.referenceBackward();
+  expectClose(fast.du, slow.du, "du");
+  expectClose(fast.ddt, slow.ddt, "ddt");
+  expectClose(fast.da, slow.da, "da");
+  expectClose(fast.db, slow.db, "db");
+  expectClose(fast.dc, slow.dc, "dc");
+  expectClose(fast.dd, slow.dd, "dd");
+}
+
 TYPED_TEST(ScanTest, BackwardAgreesWithTheOracle) {
   for (const Size &size : sizes) {
     SCOPED_TRACE(testing::Message() << "time " << size.time << ", channels " << size.channels << ", state "
                                     << size.state);
     Scan<TypeParam> fast(size.batch, size.time, size.channels, size.state, size.gap), slow = fast;
     fast.forward(true);
-    fast.backward();
-    slow.referenceBackward();
-    expectClose(fast.du, slow.du, "du");
-    expectClose(fast.ddt, slow.ddt, "ddt");
-    expectClose(fast.da, slow.da, "da");
-    expectClose(fast.db, slow.db, "db");
-    expectClose(fast.dc, slow.dc, "dc");
-    expectClose(fast.dd, slow.dd, "dd");
+    expectGradients(fast, slow);
   }
 }
 
@@ -169,14 +173,7 @@ TYPED_TEST(ScanTest, DocumentsAgreeWithTheOracle) {
       expectClose(fast.finalState, slow.finalState, "final");
       fast.forward(true);
       expectClose(fast.states, slow.states, "states");
-      fast.backward();
-      slow.referenceBackward();
-      expectClose(fast.du, slow.du, "du");
-      expectClose(fast.ddt, slow.ddt, "ddt");
-      expectClose(fast.da, slow.da, "da");
-      expectClose(fast.db, slow.db, "db");
-      expectClose(fast.dc, slow.dc, "dc");
-      expectClose(fast.dd, slow.dd, "dd");
+      expectGradients(fast, slow);
     }
 }
 

@@ -112,19 +112,23 @@ TYPED_TEST(SsdTest, ForwardAgreesWithTheOracle) {
     }
 }
 
+template <typename T> void expectGradients(Ssd<T> &fast, Ssd<T> &slow) {
+  fast.backward();
+  slow.referenceBackward();
+  expectClose(fast.dx, slow.dx, "dx");
+  expectClose(fast.ddt, slow.ddt, "ddt");
+  expectClose(fast.da, slow.da, "da", sumsFactor);
+  expectClose(fast.db, slow.db, "db");
+  expectClose(fast.dc, slow.dc, "dc");
+  expectClose(fast.dd, slow.dd, "dd");
+}
+
 TYPED_TEST(SsdTest, BackwardAgreesWithTheOracle) {
   for (const Size &size : sizes) {
     MOIRE_TRACE(size);
     Ssd<TypeParam> fast(size), slow = fast;
     fast.forward(true);
-    fast.backward();
-    slow.referenceBackward();
-    expectClose(fast.dx, slow.dx, "dx");
-    expectClose(fast.ddt, slow.ddt, "ddt");
-    expectClose(fast.da, slow.da, "da", sumsFactor);
-    expectClose(fast.db, slow.db, "db");
-    expectClose(fast.dc, slow.dc, "dc");
-    expectClose(fast.dd, slow.dd, "dd");
+    expectGradients(fast, slow);
   }
 }
 
@@ -213,14 +217,7 @@ TYPED_TEST(SsdTest, DocumentsAgreeWithTheOracle) {
       expectClose(fast.finalState, slow.finalState, "final");
       fast.forward(true);
       expectClose(fast.states, slow.states, "states");
-      fast.backward();
-      slow.referenceBackward();
-      expectClose(fast.dx, slow.dx, "dx");
-      expectClose(fast.ddt, slow.ddt, "ddt");
-      expectClose(fast.da, slow.da, "da", sumsFactor);
-      expectClose(fast.db, slow.db, "db");
-      expectClose(fast.dc, slow.dc, "dc");
-      expectClose(fast.dd, slow.dd, "dd");
+      expectGradients(fast, slow);
     }
 }
 
