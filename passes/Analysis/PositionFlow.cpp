@@ -4,17 +4,22 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Forward, op by op: a value depends on the tokens as its op depends on the operand, after what the operand does.
-// Reaches compose by taking the larger, because the past of the past is the past. Trails are found backwards.
+// Reaches compose by taking the larger, because the past of the past is the past. What moves whole positions is counted
+// exactly beside that, so that a stream may go back by as much as it was late. Trails are found backwards.
 //===----------------------------------------------------------------------===//
 #include "passes/Analysis/PositionFlow.h"
+#include "dialect/IR/TypeUtils.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/SetVector.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace moire;
 
 /// Calls deeper than this are not followed: what they return depends on everything.
 static constexpr unsigned deepestCall = 16;
+/// Rounds of a loop after which what still sees further ahead is taken to see everything.
+static constexpr unsigned patience = 8;
 
 static constexpr Dependence nothing = {Reach::None, Reach::None, Reach::None},
                             everything = {Reach::All, Reach::All, Reach::All};
@@ -37,27 +42,87 @@ static Dependence compose(Dependence outer, Dependence inner) {
   return join({undeclared(outer.time), undeclared(outer.batch), undeclared(outer.documents)}, inner);
 }
 
+//===----------------------------------------------------------------------===//
+// Moves
+//===----------------------------------------------------------------------===//
+
+/// Whether `type` is a stream, with batch and time in front.
+static bool isStream(Type type) {
+  size_t least = isa<IntegerType>(elementOf(type)) ? 2 : 3;
+  return shapeOf(type).size() >= least;
+}
+
+/// What an op does that moves whole positions along the sequence and nothing else: position j of its result is made of
+/// positions up to `every / per * j + ahead` of the operand.
+static std::optional<Horizon> moveOf(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  constexpr int64_t time = 1;
+  if (auto conv = dyn_cast<ConvOp>(op); conv && operand.getOperandNumber() == 0 && conv.getPadding() == Padding::Valid)
+    return Horizon{1, 1, shapeOf(conv.getW().getType())[0] - 1};
+  if (!isa<SliceOp, ConcatOp, ReshapeOp>(op) || !isStream(operand.get().getType()) ||
+      !isStream(op->getResult(0).getType()))
+    return std::nullopt;
+  if (auto slice = dyn_cast<SliceOp>(op))
+    return static_cast<int64_t>(slice.getDim()) == time
+               ? std::optional(Horizon{1, 1, static_cast<int64_t>(slice.getOffset())})
+               : std::nullopt;
+  if (auto concat = dyn_cast<ConcatOp>(op)) {
+    if (static_cast<int64_t>(concat.getDim()) != time)
+      return std::nullopt;
+    int64_t before = 0;
+    for (Value x : concat.getXs().take_front(operand.getOperandNumber()))
+      before += shapeOf(x.getType())[time];
+    return Horizon{1, 1, -before};
+  }
+  // Neighbouring positions become one, or one becomes several.
+  ArrayRef<int64_t> from = shapeOf(operand.get().getType()), to = shapeOf(op->getResult(0).getType());
+  if (from[0] != to[0] || from[time] == to[time])
+    return std::nullopt;
+  if (from[time] % to[time] == 0)
+    return Horizon{from[time] / to[time], 1, from[time] / to[time] - 1};
+  return to[time] % from[time] == 0 ? std::optional(Horizon{1, to[time] / from[time], 0}) : std::nullopt;
+}
+
+/// A move of what sees as far as `inner`.
+static Horizon compose(Horizon outer, Horizon inner) {
+  int64_t every = outer.every * inner.every, per = outer.per * inner.per, common = std::gcd(every, per);
+  int64_t scaled = outer.ahead * inner.every, rest = scaled % inner.per;
+  int64_t steps = scaled / inner.per + (rest > 0); // rounded up
+  return {every / common, per / common, inner.ahead + steps};
+}
+
+static bool sameRate(Horizon a, Horizon b) { return a.every == b.every && a.per == b.per; }
+
 PositionFlow::PositionFlow(func::FuncOp function, ArrayRef<Value> sources) : function(function) {
   for (Value source : sources)
-    raise(source, Dependence());
+    raise(source, Dependence(), Horizon());
   run(function.getBody().front());
 }
 
-PositionFlow::PositionFlow(func::FuncOp function, ArrayRef<Dependence> start, unsigned depth)
+PositionFlow::PositionFlow(func::FuncOp function, ArrayRef<Dependence> start, ArrayRef<Horizon> far, unsigned depth)
     : function(function), depth(depth) {
-  for (auto [argument, dependence] : llvm::zip_equal(function.getArguments(), start))
-    raise(argument, dependence);
+  for (auto [argument, dependence, horizon] : llvm::zip_equal(function.getArguments(), start, far))
+    raise(argument, dependence, horizon);
   run(function.getBody().front());
 }
 
-bool PositionFlow::raise(Value value, Dependence dependence) {
+bool PositionFlow::raise(Value value, Dependence dependence, Horizon far) {
   if (!dependsAtAll(dependence))
     return false;
   auto [entry, isNew] = flows.try_emplace(value, dependence);
-  if (isNew)
+  if (isNew) {
+    horizons[value] = far;
     return true;
+  }
   Dependence before = entry->second;
+  Horizon &known = horizons[value];
+  if (!sameRate(known, far)) // positions of two kinds in one value
+    dependence.time = Reach::All;
   entry->second = join(before, dependence);
+  if (entry->second.time <= Reach::Past && far.ahead > known.ahead) {
+    known.ahead = far.ahead;
+    return true;
+  }
   return entry->second.time != before.time || entry->second.batch != before.batch ||
          entry->second.documents != before.documents;
 }
@@ -67,20 +132,27 @@ bool PositionFlow::raise(Value value, Dependence dependence) {
 //===----------------------------------------------------------------------===//
 
 /// An op that does not say how positions depend on each other is taken to depend on everything, its regions included.
-Dependence PositionFlow::through(Operation *op, OpResult result) const {
-  Dependence sum = nothing;
+void PositionFlow::through(Operation *op, OpResult result) {
   if (auto positional = dyn_cast<PositionalOpInterface>(op)) {
-    for (OpOperand &operand : op->getOpOperands())
-      if (Dependence inner = of(operand.get()); dependsAtAll(inner))
-        sum = join(sum, compose(positional.getDependence(operand.getOperandNumber(), result.getResultNumber()), inner));
-    return sum;
+    for (OpOperand &operand : op->getOpOperands()) {
+      Dependence inner = of(operand.get());
+      if (!dependsAtAll(inner))
+        continue;
+      Dependence outer = positional.getDependence(operand.getOperandNumber(), result.getResultNumber());
+      Horizon far = horizon(operand.get());
+      if (std::optional<Horizon> move = moveOf(operand)) { // its horizon says the rest
+        outer.time = Reach::Past, outer.batch = Reach::Same;
+        far = compose(*move, far);
+      }
+      raise(result, compose(outer, inner), far);
+    }
+    return;
   }
   op->walk([&](Operation *nested) {
     for (Value operand : nested->getOperands())
       if (dependsAtAll(of(operand)))
-        sum = everything;
+        raise(result, everything, Horizon());
   });
-  return sum;
 }
 
 void PositionFlow::run(Block &block) {
@@ -91,19 +163,23 @@ void PositionFlow::run(Block &block) {
       run(call);
     else
       for (OpResult result : op.getResults())
-        raise(result, through(&op, result));
+        through(&op, result);
   }
 }
 
 void PositionFlow::run(RepeatOp repeat) {
   for (auto [operand, argument] : llvm::zip_equal(repeat->getOperands(), repeat.getBody().getArguments()))
-    raise(argument, of(operand));
+    raise(argument, of(operand), horizon(operand));
   bool again = true;
-  while (again) {
+  for (unsigned round = 0; again; ++round) {
     again = false;
     run(repeat.getBody().front());
-    for (auto [argument, next] : llvm::zip_first(repeat.getCarriedArgs(), repeat.getYield().getOperands()))
-      again |= raise(argument, of(next));
+    for (auto [argument, next] : llvm::zip_first(repeat.getCarriedArgs(), repeat.getYield().getOperands())) {
+      bool news = raise(argument, of(next), horizon(next));
+      if (news && round >= patience) // a little further ahead with each iteration
+        raise(argument, {Reach::All, of(next).batch, of(next).documents}, horizon(next));
+      again |= news;
+    }
   }
   for (auto [result, yielded] : llvm::zip_equal(repeat.getResults(), repeat.getYield().getOperands())) {
     // Stacked values have the iteration in front of batch and time: only another loop may take them apart.
@@ -112,15 +188,17 @@ void PositionFlow::run(RepeatOp repeat) {
       auto reader = dyn_cast<RepeatOp>(use.getOwner());
       return isa<func::ReturnOp>(use.getOwner()) || (reader && use.getOperandNumber() >= reader.getNumCarried());
     });
-    raise(result, stacked && !slicedOnly && dependsAtAll(of(yielded)) ? everything : of(yielded));
+    raise(result, stacked && !slicedOnly && dependsAtAll(of(yielded)) ? everything : of(yielded), horizon(yielded));
   }
 }
 
 void PositionFlow::run(func::CallOp call) {
   SmallVector<Dependence> start;
+  SmallVector<Horizon> far;
   bool reached = false;
   for (Value operand : call.getOperands()) {
     start.push_back(of(operand));
+    far.push_back(horizon(operand));
     reached |= dependsAtAll(start.back());
   }
   if (!reached)
@@ -128,14 +206,14 @@ void PositionFlow::run(func::CallOp call) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
   if (!callee || callee.isDeclaration() || depth >= deepestCall) {
     for (Value result : call.getResults())
-      raise(result, everything);
+      raise(result, everything, Horizon());
     return;
   }
   std::unique_ptr<PositionFlow> &inside = calls[call];
-  inside.reset(new PositionFlow(callee, start, depth + 1));
+  inside.reset(new PositionFlow(callee, start, far, depth + 1));
   Operation *end = callee.getBody().front().getTerminator();
   for (auto [result, returned] : llvm::zip_equal(call.getResults(), end->getOperands()))
-    raise(result, inside->of(returned));
+    raise(result, inside->of(returned), inside->horizon(returned));
 }
 
 //===----------------------------------------------------------------------===//
@@ -149,7 +227,16 @@ static bool isTooMuch(Dependence dependence, Axis axis) {
   return (axis == Axis::Batch ? dependence.batch : dependence.documents) > Reach::Same;
 }
 
-bool PositionFlow::isLoose(Value value, Axis axis) const { return isTooMuch(of(value), axis); }
+bool PositionFlow::isLoose(Value value, Axis axis) const {
+  Dependence dependence = of(value);
+  return isTooMuch(dependence, axis) ||
+         (axis == Axis::Time && dependence.time != Reach::None && horizon(value).ahead > 0);
+}
+
+bool PositionFlow::seesAhead(Value value) const {
+  Horizon far = horizon(value);
+  return isLoose(value, Axis::Time) || (of(value).time != Reach::None && far.every > far.per);
+}
 
 SmallVector<Value> PositionFlow::parents(Value value) const {
   SmallVector<Value> out;
@@ -187,6 +274,8 @@ bool PositionFlow::lets(OpResult result, Axis axis) const {
     if (!positional)
       return true;
     Dependence own = positional.getDependence(operand.getOperandNumber(), result.getResultNumber());
+    if (std::optional<Horizon> move = moveOf(operand); move && axis != Axis::Documents)
+      return axis == Axis::Time && move->ahead > 0;
     return isTooMuch({undeclared(own.time), undeclared(own.batch), undeclared(own.documents)}, axis);
   });
 }

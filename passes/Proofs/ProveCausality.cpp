@@ -77,8 +77,14 @@ std::string detailOf(Operation *op, Axis axis) {
   if (auto slice = dyn_cast<SliceOp>(op))
     return std::string(": its result begins at ") + (axis == Axis::Batch ? "example " : "position ") +
            std::to_string(slice.getOffset()) + " of its operand";
-  if (isa<ReshapeOp>(op))
+  if (auto reshape = dyn_cast<ReshapeOp>(op)) {
+    ArrayRef<int64_t> from = shapeOf(reshape.getX().getType()), to = shapeOf(reshape.getY().getType());
+    if (axis == Axis::Time && from.size() > 2 && to.size() > 2 && from[0] == to[0] && from[1] > to[1])
+      return ": a position of its result is " + std::to_string(from[1] / to[1]) +
+             " of its operand; a stream that comes " + std::to_string(from[1] / to[1] - 1) +
+             " positions later holds no later ones";
     return ": it divides the same numbers into other tokens";
+  }
   if (isa<ReduceLeadingOp>(op))
     return ": it sums over all tokens";
   if (axis == Axis::Documents)
@@ -134,7 +140,7 @@ private:
     unsigned before = blamed.size();
     for (Value logits : question.logits) {
       for (Axis axis : question.axes)
-        if (flow.isLoose(logits, axis))
+        if (axis == Axis::Time ? flow.seesAhead(logits) : flow.isLoose(logits, axis))
           blame(function, flow, logits, axis);
       refuseTargets(function, question, logits);
     }

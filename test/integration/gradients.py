@@ -44,6 +44,15 @@ BLOCKS = {
         f"rope_interleaved = true)\n  {HEAD}",
     "attention over two streams": "start = x\n x += rms_norm(x) |> mlp(hidden = 8)\n  x += rms_norm(concat(x, start)) |> "
                                   f"attention(heads = 4, width)\n  {HEAD}",
+    "hourglass": "y = shift(x, by = 2) |> stack(factor = 3)\n  repeat 2 { y += rms_norm(y) |> attention(heads = 2, rope = 100.0"
+                 f") }}\n  x += unstack(y, factor = 3)\n  {HEAD}",
+    "convolutions": "y = rms_norm(x) |> conv1d(width = 12, kernel = 3) |> gelu |> conv1d(width = 32, kernel = 3, stride = 2, "
+                    f"bias = false)\n  x += unstack(y, factor = 2)\n  {HEAD}",
+    "norms after, and on both sides": "x = rms_norm(x + attention(x, heads = 2))\n  x += 0.5 * (rms_norm(x) |> swiglu("
+                                      f"hidden = 8) |> layer_norm)\n  {HEAD}",
+    "side by side, with multipliers, tied": "let table = embed(vocab, width)\n  y = 3 * table(tokens) + x\n  repeat 4 as i {\n"
+        "h = rms_norm(y)\n if i % 2 == 1 { y += 0.5 * (attention(h, heads = 2, scale = 0.1) + swiglu(h, hidden = 8)) } else "
+        "{ y += 0.5 * mlp(h, hidden = 8) } }\n  return (rms_norm(y) / 4) |> head(vocab, tied = table)",
     "soft cap of the logits": "x += sinusoidal_positions(x)\n  return rms_norm(x) |> head(vocab, softcap = 2.0)",
     "linear": f"x += rms_norm(x) |> linear(width) |> silu\n  {HEAD}",
     "mlp relu2": f"x += rms_norm(x) |> mlp(hidden = 24, activation = relu2)\n  {HEAD}",

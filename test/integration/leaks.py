@@ -37,6 +37,10 @@ ISOLATED = ("gpt", "mamba", "mamba2", "moe_mamba", "mixtral", "deepseek_v3", "gr
 # What the compiler must refuse, what it must tell of, and what it must prove.
 LAYERS = {
     "both directions": ("attention(heads = 2, causal = false)", "refused"),
+    "an hourglass": ("shift(by = 3) |> stack(factor = 4) |> linear(width = 128) |> unstack(factor = 4)", "proved"),
+    "an hourglass without a shift": ("stack(factor = 4) |> linear(width = 128) |> unstack(factor = 4)", "refused"),
+    "a convolution": ("conv1d(width, kernel = 3)", "proved"),
+    "a convolution in both directions": ("conv1d(width, kernel = 3, causal = false)", "refused"),
     "a window": ("attention(heads = 2, window = 3)", "proved"),
     "experts that choose": ("moe(expert = swiglu(hidden = 16), experts = 4, top_k = 2, choice = expert, group = 2)", "told"),
     "a mixture of tokens": ("moe(expert = swiglu(hidden = 16), experts = 4, choice = mixture, group = 2)", "told"),

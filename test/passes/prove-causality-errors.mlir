@@ -38,9 +38,8 @@ func.func @convolution(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>, %taps
   %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
   %zero = moire.fill 0.000000e+00 : tensor<2x2x8xf32>
   %padded = moire.concat %zero, %x, %zero dim 1 : (tensor<2x2x8xf32>, tensor<2x4x8xf32>, tensor<2x2x8xf32>) -> tensor<2x8x8xf32>
-  // expected-error @below {{`moire.slice` lets a position see later ones: its result begins at position 2 of its operand}}
   %window = moire.slice %padded dim 1 at 2 : tensor<2x8x8xf32> to tensor<2x6x8xf32>
-  // expected-note @below {{from there it comes through here}}
+  // expected-error @below {{`moire.conv` lets a position see later ones}}
   // expected-note @below {{these logits of `convolution` may depend}}
   %y = moire.conv valid %window, %taps, %bias : (tensor<2x6x8xf32>, tensor<3x8xf32>, tensor<8xf32>) -> tensor<2x4x8xf32>
   return %y : tensor<2x4x8xf32>
@@ -51,8 +50,7 @@ func.func @convolution(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>, %taps
 // Grouping along the sequence: tokens of a group become one row.
 func.func @groups(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>, %w: tensor<16x16xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
   %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
-  // expected-error @below {{`moire.reshape` lets a position see later ones: it divides the same numbers into other tokens}}
-  // expected-error @below {{`moire.reshape` lets an example see other examples of its batch}}
+  // expected-error @below {{`moire.reshape` lets a position see later ones: a position of its result is 2 of its operand; a stream that comes 1 positions later holds no later ones}}
   %g = moire.reshape %x : tensor<2x4x8xf32> to tensor<2x2x16xf32>
   // expected-note @below {{from there it comes through here}}
   %m = moire.linear %g, %w : (tensor<2x2x16xf32>, tensor<16x16xf32>) -> tensor<2x2x16xf32>
@@ -212,4 +210,55 @@ func.func @made(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: te
   // expected-note @below {{these logits of `made`}}
   %y, %lse = moire.softmax_attention %q, %q, %q documents %tokens scale 0.5 : (tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4x2x4xf32>, tensor<2x4xi32>) -> (tensor<2x4x2x4xf32>, tensor<2x2x4xf32>)
   return %y : tensor<2x4x2x4xf32>
+}
+
+// -----
+
+// An hourglass that is late by two, where four positions become one: the last of the four is one too far.
+func.func @hourglass(%tokens: tensor<2x8xi32>, %table: tensor<16x8xf32>) -> (tensor<2x8x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x8xi32>, tensor<16x8xf32>) -> tensor<2x8x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x2x8xf32>
+  %early = moire.slice %x dim 1 at 0 : tensor<2x8x8xf32> to tensor<2x6x8xf32>
+  %late = moire.concat %zero, %early dim 1 : (tensor<2x2x8xf32>, tensor<2x6x8xf32>) -> tensor<2x8x8xf32>
+  // expected-error @below {{`moire.reshape` lets a position see later ones: a position of its result is 4 of its operand; a stream that comes 3 positions later holds no later ones}}
+  %short = moire.reshape %late : tensor<2x8x8xf32> to tensor<2x2x32xf32>
+  // expected-note @below {{from there it comes through here}}
+  %long = moire.reshape %short : tensor<2x2x32xf32> to tensor<2x8x8xf32>
+  // expected-note @below {{from there it comes through here}}
+  // expected-note @below {{these logits of `hourglass` may depend on tokens at their own and earlier positions only}}
+  %y = moire.binary add %x, %long : (tensor<2x8x8xf32>, tensor<2x8x8xf32>) -> tensor<2x8x8xf32>
+  return %y : tensor<2x8x8xf32>
+}
+
+// -----
+
+// A little further ahead with each iteration.
+func.func @ahead_by_iterations(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %one = moire.fill 0.000000e+00 : tensor<2x1x8xf32>
+  // expected-note @below {{these logits of `ahead_by_iterations`}}
+  // expected-note @below {{from there}}
+  %y = moire.repeat 3 carried(%a = %x : tensor<2x4x8xf32>) -> tensor<2x4x8xf32> {
+    // expected-error @below {{`moire.slice` lets a position see later ones}}
+    %late = moire.slice %a dim 1 at 1 : tensor<2x4x8xf32> to tensor<2x3x8xf32>
+    // expected-note @below {{from there}}
+    %next = moire.concat %late, %one dim 1 : (tensor<2x3x8xf32>, tensor<2x1x8xf32>) -> tensor<2x4x8xf32>
+    moire.yield %next : tensor<2x4x8xf32>
+  }
+  return %y : tensor<2x4x8xf32>
+}
+
+// -----
+
+// Every second position, twice: logits in the place of tokens, but they stand for others.
+func.func @half(%tokens: tensor<2x8xi32>, %table: tensor<16x8xf32>) -> (tensor<2x8x16xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x8xi32>, tensor<16x8xf32>) -> tensor<2x8x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x1x8xf32>
+  %early = moire.slice %x dim 1 at 0 : tensor<2x8x8xf32> to tensor<2x7x8xf32>
+  %late = moire.concat %zero, %early dim 1 : (tensor<2x1x8xf32>, tensor<2x7x8xf32>) -> tensor<2x8x8xf32>
+  %half = moire.reshape %late : tensor<2x8x8xf32> to tensor<2x4x16xf32>
+  // expected-error @below {{`moire.concat` lets a position see later ones}}
+  // expected-note @below {{these logits of `half`}}
+  %y = moire.concat %half, %half dim 1 : (tensor<2x4x16xf32>, tensor<2x4x16xf32>) -> tensor<2x8x16xf32>
+  return %y : tensor<2x8x16xf32>
 }

@@ -101,3 +101,30 @@ func.func @packed(%tokens: tensor<2x4xi32> {moire.separator = 0 : i64}, %table: 
   %y = moire.reshape %o : tensor<2x4x2x4xf32> to tensor<2x4x8xf32>
   return %y : tensor<2x4x8xf32>
 }
+
+// -----
+
+// Four positions become one and four again; the stream came three positions later, so that none of the four is ahead.
+// expected-remark @below {{proved of `hourglass`}}
+func.func @hourglass(%tokens: tensor<2x8xi32>, %table: tensor<16x8xf32>) -> (tensor<2x8x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x8xi32>, tensor<16x8xf32>) -> tensor<2x8x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x3x8xf32>
+  %early = moire.slice %x dim 1 at 0 : tensor<2x8x8xf32> to tensor<2x5x8xf32>
+  %late = moire.concat %zero, %early dim 1 : (tensor<2x3x8xf32>, tensor<2x5x8xf32>) -> tensor<2x8x8xf32>
+  %short = moire.reshape %late : tensor<2x8x8xf32> to tensor<2x2x32xf32>
+  %long = moire.reshape %short : tensor<2x2x32xf32> to tensor<2x8x8xf32>
+  %y = moire.binary add %x, %long : (tensor<2x8x8xf32>, tensor<2x8x8xf32>) -> tensor<2x8x8xf32>
+  return %y : tensor<2x8x8xf32>
+}
+
+// -----
+
+// Later by one, then back by one: positions are counted, not only their direction.
+// expected-remark @below {{proved of `back`}}
+func.func @back(%tokens: tensor<2x4xi32>, %table: tensor<16x8xf32>) -> (tensor<2x4x8xf32> {moire.logits}) {
+  %x = moire.lookup %tokens, %table : (tensor<2x4xi32>, tensor<16x8xf32>) -> tensor<2x4x8xf32>
+  %zero = moire.fill 0.000000e+00 : tensor<2x1x8xf32>
+  %late = moire.concat %zero, %x dim 1 : (tensor<2x1x8xf32>, tensor<2x4x8xf32>) -> tensor<2x5x8xf32>
+  %y = moire.slice %late dim 1 at 1 : tensor<2x5x8xf32> to tensor<2x4x8xf32>
+  return %y : tensor<2x4x8xf32>
+}
