@@ -32,6 +32,8 @@ CASES = {
     "mixture, colder": dict(choice="mixture", experts=5, group=4, temperature=0.5),
     "mixture, learned temperature, own weights back": dict(choice="mixture", experts=5, group=4, temperature="learned",
                                                            emit="separate"),
+    "mixture, a learned temperature for each expert": dict(choice="mixture", experts=5, group=2,
+                                                           temperature="learned_per_expert"),
     "mixture, softmax over experts, scaled": dict(choice="mixture", experts=6, group=2, emit="softmax_experts",
                                                   scale=1.5, temperature=2.0),
     "dense": dict(choice="dense", experts=5, mutual_information=0.3, z=0.1, shared="swiglu(hidden = 12)"),
@@ -75,7 +77,7 @@ def scored(h, p, a):
 def mixed(h, p, a):
     """What tokens get back from mixtures of their groups."""
     temperature = a.get("temperature", 1.0)
-    if temperature == "learned":
+    if temperature in ("learned", "learned_per_expert"):
         temperature = (p["moe.router.temperature"] - 1).exp()
     logits = members(h @ p["moe.router.weight"] / temperature, a["group"])
     merge = emit = logits.softmax(1)
@@ -87,8 +89,7 @@ def mixed(h, p, a):
     outputs = []
     for e in range(logits.shape[-1]):
         token = (merge[..., e, None] * x).sum(1, keepdim=True)
-        outputs.append(emit[..., e, None] * gated(token, p["moe.experts.gate_up.weight"][e],
-                                                  p["moe.experts.down.weight"][e]))
+        outputs.append(emit[..., e, None] * gated(token, p, "moe.experts.", e))
     return sum(outputs).reshape(h.shape) * a.get("scale", 1.0)
 
 
