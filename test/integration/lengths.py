@@ -71,7 +71,17 @@ def placements(p, x):
     return x + 0.22 * (gated(h, p, "swiglu_2") + F.gelu(h @ p["mlp.up.weight"]) @ p["mlp.down.weight"]), "rms_norm_4"
 
 
+def beside(p, x):
+    y = torch.cat([rms(x, p["rms_norm.weight"]), gated(x, p, "swiglu")], -1)
+    q, k, v = (part.unflatten(-1, (4, 8)).transpose(1, 2) for part in (y @ p["attention.qkv.weight"]).chunk(3, -1))
+    scores = (q @ k.transpose(-1, -2) / 8**0.5).masked_fill(torch.ones(x.shape[1], x.shape[1]).triu(1).bool(), -torch.inf)
+    seen = (scores.softmax(-1) @ v).transpose(1, 2).flatten(-2)
+    return x + seen @ p["attention.out.weight"], "rms_norm_1"
+
+
 CASES = {
+    "two streams side by side, attention to another width": (
+        "  y = concat(rms_norm(x), swiglu(x, hidden = 8))\n  x += attention(y, heads = 4, width = 16)\n", beside, []),
     "hourglass": ("  y = shift(x, by = 3) |> stack(factor = 4)\n  y += rms_norm(y) |> swiglu(hidden = 10)\n"
                   "  x += unstack(y, factor = 4)\n", hourglass, []),
     "stem of an encoder": ("  y = conv1d(x, width = 10, kernel = 3, causal = false) |> gelu |> conv1d(width = 12, kernel = 3, "
