@@ -28,9 +28,9 @@ def bill(body, vocab=50257, batch=1):
     return json.loads(run.stdout)["parameters"]
 
 
-def example(name, preset):
+def example(name, preset, file=None):
     """The parameters of an example's preset."""
-    path = os.path.join(SOURCE, "examples", name, f"{name}.moire")
+    path = os.path.join(SOURCE, "examples", name, f"{file or name}.moire")
     run = subprocess.run([os.path.join(BUILD, "bin", "moirec"), path, "--preset", preset, "--cost=json"],
                          capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -77,16 +77,18 @@ def main():
     results = []
     check = lambda *a, **k: results.append(expect(*a, **k))
     # MoE-Mamba, arXiv 2401.04081
-    small = bill(layers(512, 8, MAMBA, switch(1536, 42)))
+    small = example("moe_mamba", "small", file="paper")
     check("MoE-Mamba small", small, ("expert", "ssm", "router"), 542_212_096)
     check("  experts", small, ("expert",), 528_482_304)
     check("  Mamba", small, ("ssm",), 13_557_760)
     check("  router", small, ("router",), 172_032)
     check("  without router", small, ("expert", "ssm"), 542_212_096 - 172_032, 26_140_672)
-    big = bill(layers(768, 16, MAMBA, switch(2304, 42)))
+    big = example("moe_mamba", "big", file="paper")
     check("MoE-Mamba big", big, ("expert", "ssm", "router"), 2_439_020_544)
     check("  experts", big, ("expert",), 2_378_170_368)
     check("  without router", big, ("expert", "ssm"), 2_439_020_544 - 516_096, 116_957_184)
+    for preset, count in (("small", 542_212_096), ("big", 2_439_020_544)):
+        check(f"MoE-Mamba {preset}, side by side", example("moe_mamba_parallel", preset), ("expert", "ssm", "router"), count)
     check("Mamba 16 x 512", bill(layers(512, 16, MAMBA)), ("ssm",), 27_115_520)
     check("Mamba 32 x 768", bill(layers(768, 32, MAMBA)), ("ssm",), 120_668_160)
     check("Transformer-MoE small", bill(layers(512, 8, attention(512), switch(2048, 32))), ("expert", "attention"),
