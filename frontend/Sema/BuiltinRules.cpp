@@ -160,7 +160,16 @@ static bool checkAlpha(const ArgumentValue &alpha, const ArgumentValue &activati
   return false;
 }
 
-bool completeSwiglu(Completion &c) { return checkAlpha(c.at("alpha"), c.at("activation"), c.diagnostics); }
+bool completeMlp(Completion &c) {
+  const ArgumentValue &hidden = c.at("hidden");
+  if (!hidden.constant)
+    (void)c.diagnostics.error(hidden.range, "`" + c.name + "` needs `hidden`");
+  return hidden.constant.has_value();
+}
+
+bool completeSwiglu(Completion &c) {
+  return completeMlp(c) && checkAlpha(c.at("alpha"), c.at("activation"), c.diagnostics);
+}
 
 bool checkGateForm(const Layer &layer, Diagnostics &diagnostics) {
   return layer.builtin->name != "swiglu" ||

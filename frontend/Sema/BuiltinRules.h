@@ -35,6 +35,7 @@ bool completeMamba(Completion &);
 /// head_dim must divide the channels, groups the heads; sizes that the scan takes.
 bool completeMamba2(Completion &);
 /// What a gated layer does before its last product fits together.
+bool completeMlp(Completion &);
 bool completeSwiglu(Completion &);
 /// As completeSwiglu, of a layer that was not applied; reports and returns false where it does not.
 bool checkGateForm(const Layer &layer, Diagnostics &diagnostics);

@@ -99,11 +99,15 @@ static Arguments ofPool() {
   return {{"latent", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {},
            "features that experts work on; 0: those of the stream"},
           none("shared", Kind::OptionalLayer, "one more expert, that every token goes to"),
-          flag("shared_gate", false, "whether a sigmoid of the token weighs the shared expert")};
+          flag("shared_gate", false, "whether a sigmoid of the token weighs the shared expert"),
+          none("total", Kind::OptionalCount, "parameters of all experts"),
+          none("active", Kind::OptionalCount, "parameters of the experts that a token meets")};
 }
 
 ArrayRef<Builtin> builtins() {
   static const std::vector<StringRef> activations = {"gelu", "relu", "relu2", "silu"};
+  static const ArgumentInfo hidden = {"hidden", Kind::Count, Default::Applied, {}, {},
+                                      "features inside; experts may leave it to `total` or `active`"};
   static const ArgumentInfo scaling = maybe("rope_scaling", {"linear", "ntk", "yarn"}, "how positions are stretched");
   static const ArgumentInfo factor = none("rope_factor", Kind::OptionalReal, "by how much they are stretched");
   static const ArgumentInfo original = none("rope_original", Kind::OptionalCount, "context that yarn starts from");
@@ -160,11 +164,10 @@ ArrayRef<Builtin> builtins() {
       {"linear", Input::Features, true, {required("width", Kind::Count, "features of the output"), bias()},
        "one product", nullptr, widthOfArgument<0>},
       {"mlp", Input::Features, true,
-       {required("hidden", Kind::Count, "features inside"), word("activation", activations, "between the products"),
-        bias()},
-       "two products with a pointwise function between them", nullptr, sameWidth},
+       {hidden, word("activation", activations, "between the products"), bias()},
+       "two products with a pointwise function between them", completeMlp, sameWidth},
       {"swiglu", Input::Features, true,
-       {required("hidden", Kind::Count, "features inside"), word("activation", gates, "of the gate"),
+       {hidden, word("activation", gates, "of the gate"),
         none("limit", Kind::OptionalReal, "most that the gate may be, and the size of what it multiplies"),
         real("alpha", Kind::Positive, 1.0, "of silu: x * sigmoid(alpha x)"),
         real("offset", Kind::NonNegative, 0.0, "added to what the gate multiplies"), bias()},

@@ -44,7 +44,8 @@ llvm::StringRef describe(ArgumentKind kind);
 struct ArgumentInfo {
   llvm::StringRef name;
   ArgumentKind kind;
-  enum class Default { Required, Value, Derived } defaults;
+  /// Applied: required of a layer that is applied where it is written, derived of one inside another.
+  enum class Default { Required, Value, Derived, Applied } defaults;
   Constant value;                     ///< when Default::Value
   std::vector<llvm::StringRef> words; ///< when ArgumentKind::Word, OptionalWord or RealOrWord
   llvm::StringRef doc;

@@ -3,10 +3,11 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Sizes given in two ways, and arguments of routers and pools that contradict
-// each other or would have no effect. Each message says what would fit.
+// Arguments of routers and pools that contradict each other or would have no
+// effect. Each message says what would fit.
 //===----------------------------------------------------------------------===//
 #include "frontend/Sema/BuiltinRules.h"
+#include "frontend/Sema/MixtureSizes.h"
 #include "frontend/Sema/Resolved.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
@@ -21,87 +22,6 @@ namespace moire::sema {
 static bool refuse(Completion &c, const ArgumentValue &at, const Twine &text) {
   (void)c.diagnostics.error(at.given ? at.range : c.range, text);
   return false;
-}
-
-//===----------------------------------------------------------------------===//
-// Sizes
-//===----------------------------------------------------------------------===//
-
-/// "32 experts of hidden 256, top_k = 4", without what is not known.
-static std::string reading(int64_t count, std::optional<int64_t> hidden, std::optional<int64_t> topK) {
-  std::string text = std::to_string(count) + " experts";
-  if (hidden)
-    text += " of hidden " + std::to_string(*hidden);
-  if (topK)
-    text += ", top_k = " + std::to_string(*topK);
-  return text;
-}
-
-/// Cuts the hidden size into `pieces`, if it is known here.
-static bool cutHidden(Completion &c, std::optional<int64_t> hidden, int64_t pieces) {
-  if (!hidden || *hidden % pieces == 0)
-    return true;
-  const ArgumentValue &granularity = c.at("granularity");
-  return refuse(c, granularity.given ? granularity : c.at("expansion"),
-                "a hidden size of " + Twine(*hidden) + " cannot be cut into " + Twine(pieces) + " pieces; " +
-                    nearbyDivisors(*hidden, pieces) + " would fit");
-}
-
-/// The sizes are given both ways: reports it unless they agree.
-static bool sizesAgree(Completion &c, std::optional<int64_t> hidden, int64_t total, int64_t g) {
-  const ArgumentValue &count = c.at("experts"), &expansion = c.at("expansion"), *topK = c.find("top_k");
-  bool topKGiven = topK && topK->given;
-  if ((!count.given || count.constant->count == total) && (!topKGiven || topK->constant->count == g))
-    return true;
-  std::optional<int64_t> byHandTopK;
-  if (topK)
-    byHandTopK = topKGiven ? topK->constant->count : 1;
-  std::string byHand = count.given ? ("experts = " + Twine(count.constant->count) +
-                                      (topKGiven ? ", top_k = " + Twine(*byHandTopK) : Twine()) + " reads as " +
-                                      reading(count.constant->count, hidden, byHandTopK))
-                                         .str()
-                                   : ("top_k = " + Twine(*byHandTopK)).str();
-  std::optional<int64_t> pieces = hidden ? std::optional(*hidden / g) : std::nullopt;
-  std::optional<int64_t> readTopK = topK ? std::optional(g) : std::nullopt;
-  c.diagnostics
-      .error(count.given ? count.range : topK->range,
-             "the sizes of the experts are given twice and contradict each other: expansion = " +
-                 Twine(expansion.constant->count) + ", granularity = " + Twine(g) + " reads as " +
-                 reading(total, pieces, readTopK) + "; " + byHand)
-      .note(expansion.range, "the other reading comes from here");
-  return false;
-}
-
-/// Makes the two ways of giving sizes agree: (experts, top_k), or (expansion, granularity). A pool may leave the number
-/// of experts to its routing, and does not know top_k.
-static bool solveSizes(Completion &c, std::optional<int64_t> hidden) {
-  ArgumentValue &count = c.at("experts"), *topK = c.find("top_k");
-  ArgumentValue &expansion = c.at("expansion"), &granularity = c.at("granularity");
-  bool isPool = !topK;
-  if (!expansion.given && granularity.given && !isPool)
-    return refuse(c, granularity, "`granularity` needs `expansion`: together they say how many experts there are");
-  if (!expansion.given && !count.given && !isPool)
-    return refuse(c, count, "`" + c.name + "` needs `experts = …, top_k = …`, or `expansion = …, granularity = …`");
-  if (!expansion.given) {
-    if (topK && !topK->given)
-      topK->constant = Constant::ofCount(1);
-    if (!count.given)
-      count.constant = Constant::ofCount(c.routed);
-    return !granularity.given || cutHidden(c, hidden, granularity.constant->count);
-  }
-  if (!granularity.given)
-    granularity.constant = Constant::ofCount(1);
-  int64_t e = expansion.constant->count, g = granularity.constant->count, total;
-  if (MulOverflow(e, g, total))
-    return refuse(c, expansion,
-                  "expansion = " + Twine(e) + ", granularity = " + Twine(g) +
-                      " makes more experts than can be counted");
-  if (!cutHidden(c, hidden, g) || !sizesAgree(c, hidden, total, g))
-    return false;
-  count.constant = Constant::ofCount(total);
-  if (topK)
-    topK->constant = Constant::ofCount(g);
-  return true;
 }
 
 int64_t expertHidden(const Layer &experts) {
@@ -309,19 +229,19 @@ static bool checkPool(Completion &c) {
   const ArgumentValue &shared = c.at("shared"), &gate = c.at("shared_gate");
   if (gate.constant->boolean && !shared.layer)
     return refuse(c, gate, "`shared_gate` needs a `shared` expert that it weighs");
-  return !shared.layer || checkExpert(c, shared);
+  if (shared.layer && !checkExpert(c, shared))
+    return false;
+  if (shared.layer && !argumentOf(*shared.layer, "hidden").constant)
+    return refuse(c, shared, "the shared expert needs `hidden`");
+  return true;
 }
 
-static std::optional<int64_t> hiddenOf(Completion &c) {
-  return argumentOf(*c.at("expert").layer, "hidden").constant->count;
-}
-
-bool completeRoute(Completion &c) { return solveSizes(c, std::nullopt) && settleRouting(c); }
+bool completeRoute(Completion &c) { return solveRouter(c) && settleRouting(c); }
 bool completeExperts(Completion &c) {
-  return checkExpert(c, c.at("expert")) && checkPool(c) && solveSizes(c, hiddenOf(c));
+  return checkExpert(c, c.at("expert")) && checkPool(c) && solvePool(c);
 }
 bool completeMoe(Completion &c) {
-  return checkExpert(c, c.at("expert")) && checkPool(c) && solveSizes(c, hiddenOf(c)) && settleRouting(c);
+  return checkExpert(c, c.at("expert")) && checkPool(c) && solvePool(c) && settleRouting(c);
 }
 
 } // namespace moire::sema

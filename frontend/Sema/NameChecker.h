@@ -99,7 +99,7 @@ private:
   /// Whether the first argument, which has no name, is the stream: anything but a bare name that stands for itself.
   bool isStream(const ast::Argument &argument, const Signature &signature);
   void bindNamed(const ast::Argument &argument, const Signature &signature, BoundCall &bound);
-  void missing(const Signature &signature, const BoundCall &bound, llvm::SMRange range);
+  void missing(const Signature &signature, const BoundCall &bound, llvm::SMRange range, bool applied = false);
 
   const Program &program;
   Names &names;

@@ -100,7 +100,8 @@ void NameChecker::pipeName(const ast::Name &name) {
     return;
   }
   if (std::optional<Signature> signature = signatureOf(name.text))
-    return missing(*signature, BoundCall{nullptr, nullptr, Arguments(signature->parameters.size())}, name.range);
+    return missing(*signature, BoundCall{nullptr, nullptr, Arguments(signature->parameters.size())}, name.range,
+                   /*applied=*/true);
   unknownCallee(name.text, name.range);
 }
 
@@ -238,7 +239,7 @@ void NameChecker::bind(const ast::Call &call, const Signature &signature, bool p
         signature.title + (signature.joins ? " needs a second stream after its first: `" + call.callee.text + "(x, y)`"
                                            : " needs a routing after its stream: `" + call.callee.text +
                                                  "(x, r, …)` with `r = route(x, …)`"));
-  missing(signature, bound, call.callee.range);
+  missing(signature, bound, call.callee.range, piped || bound.stream);
   names.calls[&call] = std::move(bound);
 }
 
@@ -276,11 +277,13 @@ void NameChecker::bindNamed(const ast::Argument &argument, const Signature &sign
     error.note(signature.declaration, "the block is declared here");
 }
 
-void NameChecker::missing(const Signature &signature, const BoundCall &bound, SMRange range) {
+void NameChecker::missing(const Signature &signature, const BoundCall &bound, SMRange range, bool applied) {
   std::vector<StringRef> absent;
-  for (size_t i = 0; i < signature.parameters.size(); ++i)
-    if (signature.parameters[i].required && !bound.byParameter[i])
-      absent.push_back(signature.parameters[i].name);
+  for (auto [parameter, given] : zip(signature.parameters, bound.byParameter)) {
+    bool wanted = applied && parameter.info && parameter.info->defaults == ArgumentInfo::Default::Applied;
+    if ((parameter.required || wanted) && !given)
+      absent.push_back(parameter.name);
+  }
   if (absent.empty())
     return;
   auto error = diagnostics.error(range, signature.title + " needs " + listNames(absent));

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from abi import Adamw, Model, compile_spec, emitted
+from abi import Adamw, Model, compile_spec, emitted, moirec
 
 WIDTH, VOCAB, BATCH, TIME = 16, 23, 3, 16
 FRAME = """
@@ -308,6 +308,19 @@ def limits():
     return True
 
 
+def sizes():
+    """Every way to give the sizes of a mixture makes the same parameters and costs the same."""
+    bills = [moirec(mixture(arguments), "spec", "-", "--cost=json") for arguments in (
+        "expert = swiglu(hidden = 8), experts = 8, top_k = 2", "expert = swiglu(hidden = 16), expansion = 4, granularity = 2",
+        "expert = swiglu(), experts = 8, top_k = 2, active = 768", "expert = swiglu(), experts = 8, top_k = 2, total = 3072",
+        "expert = swiglu(), top_k = 2, total = 3072, active = 768", "expert = swiglu(hidden = 8), total = 3072, active = 768",
+        "expert = swiglu(), granularity = 2, total = 3072, active = 768",
+        "expert = swiglu(), expansion = 4, granularity = 2, active = 768")]
+    assert all(bill == bills[0] for bill in bills) and '"expert":3072' in bills[0], bills
+    print(f"ok   {len(bills)} ways to give the sizes of one mixture")
+    return True
+
+
 def bias():
     """The bias moves by its rate against the sign of the excess load; nothing else moves it, and it moves no norm."""
     given = dict(experts=6, top_k=2, bias_rate=0.125, gate="sigmoid_topk")
@@ -402,6 +415,6 @@ def threads():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    parts = [mixtures, shared_pool, tied, single, limits, bias, balancing, decoding, narrow, threads]
+    parts = [mixtures, shared_pool, tied, single, limits, sizes, bias, balancing, decoding, narrow, threads]
     wanted = sys.argv[1:] or [part.__name__ for part in parts]
     sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)
