@@ -109,20 +109,6 @@ void Elaborator::require(const ast::Require &require) {
     (void)diagnostics.error(require.condition->range, "requirement not met: " + require.message);
 }
 
-/// Names that a body assigns to, nested bodies included.
-static void assignedNames(const ast::Body &body, MapVector<StringRef, SMRange> &found) {
-  for (const ast::StmtPtr &stmt : body)
-    TypeSwitch<const ast::Stmt *>(stmt.get())
-        .Case([&](const ast::Assign *node) {
-          found.insert({node->name.text, node->name.range});
-        })
-        .Case([&](const ast::Repeat *node) { assignedNames(node->body, found); })
-        .Case([&](const ast::If *node) {
-          assignedNames(node->then, found);
-          assignedNames(node->otherwise, found);
-        });
-}
-
 std::vector<Value *> Elaborator::carriedBy(const ast::Repeat &repeat) {
   MapVector<StringRef, SMRange> assigned;
   assignedNames(repeat.body, assigned);

@@ -105,6 +105,7 @@ private:
   Names &names;
   Diagnostics &diagnostics;
   std::deque<Scope> scopes;
+  llvm::MapVector<llvm::StringRef, llvm::SMRange> assigned; ///< anywhere in the model or block that is being checked
   llvm::StringSet<> hyperparameters;
   std::vector<std::pair<llvm::SMRange, std::string>> unused; ///< with what it is: "the `let` `x`"
   bool tokensVisible = false;

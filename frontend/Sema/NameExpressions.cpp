@@ -85,6 +85,16 @@ void NameChecker::reference(const ast::Name &name, const ArgumentInfo *info) {
     (void)diagnostics.error(name.range, "`tokens` is known in the model only; hand it to the block as its stream");
     return;
   }
+  if (auto found = assigned.find(name.text); found != assigned.end()) {
+    bool later = found->second.Start.getPointer() > name.range.Start.getPointer();
+    diagnostics.error(name.range, "`" + name.text + (later ? "` has no value yet" : "` has no value here"))
+        .note(found->second,
+              later ? "it gets its first one here; assigned before a `repeat` as well, it would be that of "
+                      "the iteration before"
+                    : "it is assigned here, inside of a `repeat` or an `if`, and known there only; "
+                      "assigned before it as well, it would be known after it");
+    return;
+  }
   std::vector<StringRef> known = visibleNames();
   if (info)
     llvm::append_range(known, info->words);

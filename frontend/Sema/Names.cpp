@@ -227,6 +227,8 @@ void NameChecker::train(const ast::Train &train) {
 
 void NameChecker::topBody(const ast::Ident &name, const ast::Body &body) {
   push();
+  assigned.clear();
+  assignedNames(body, assigned);
   statements(body);
   if (body.empty() || !isa<ast::Return>(body.back().get()))
     (void)diagnostics.error(name.range, "`" + name.text + "` must end in `return …`");
@@ -286,6 +288,19 @@ void NameChecker::assign(const ast::Assign &assign) {
   else if (!before && !assign.adds)
     // Whether a stream is used is seen in the resolved model, where it also counts what its layers learn.
     declare(assign.name, Declared::Kind::Stream, false);
+}
+
+void assignedNames(const ast::Body &body, MapVector<StringRef, SMRange> &found) {
+  for (const ast::StmtPtr &stmt : body)
+    TypeSwitch<const ast::Stmt *>(stmt.get())
+        .Case([&](const ast::Assign *node) {
+          found.insert({node->name.text, node->name.range});
+        })
+        .Case([&](const ast::Repeat *node) { assignedNames(node->body, found); })
+        .Case([&](const ast::If *node) {
+          assignedNames(node->then, found);
+          assignedNames(node->otherwise, found);
+        });
 }
 
 bool checkNames(const Program &program, Names &names, Diagnostics &diagnostics) {

@@ -12,6 +12,7 @@
 #include "frontend/AST/Diagnostics.h"
 #include "frontend/AST/Nodes.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 #include <memory>
 #include <vector>
@@ -52,6 +53,9 @@ bool checkNames(const Program &program, Names &names, Diagnostics &diagnostics);
 
 /// The same for the value of `-D name=value`, which sees no names but words; `isTrain` when it is a setting's.
 bool checkDefine(const ast::Expr &expr, bool isTrain, const Program &program, Names &names, Diagnostics &diagnostics);
+
+/// Names that a body assigns to, nested bodies included, with the first place of each.
+void assignedNames(const ast::Body &body, llvm::MapVector<llvm::StringRef, llvm::SMRange> &found);
 
 /// The keys of a `train` section.
 llvm::ArrayRef<llvm::StringRef> trainKeys();
