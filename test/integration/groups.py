@@ -144,9 +144,33 @@ def threads():
     return True
 
 
+def information():
+    """The loss that makes tokens decided and experts even, at the numbers of arXiv 2404.05567: rows of scores that are set."""
+    rows = {"two tokens": ([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], 0.849882 - 1.080528),
+            "uniform": ([[0.25] * 4] * 2, 0.0),
+            "one each": (np.where(np.eye(32), 1.0, 1e-30).tolist(), -3.465736)}
+    for name, (scores, wanted) in rows.items():
+        kinds, experts = len(scores), len(scores[0])
+        text = FRAME.format(arguments=f"choice = dense, experts = {experts}, mutual_information = 1.0")
+        model = Model(compile_spec(text.replace("width = 16", "width = 32").replace("vocab = 23", "vocab = 32")))
+        model.randomise()
+        p = model.tensors()
+        # A token of kind i is the i-th axis, far longer than the eps of its norm, which makes it sqrt(width) long.
+        p["embed.weight"][...] = 100 * np.eye(32)
+        p["rms_norm.weight"][...] = 1
+        p["moe.router.weight"][...] = 0
+        p["moe.router.weight"][:kinds] = np.log(scores) / np.sqrt(32)
+        model.refresh()
+        tokens = (np.arange(BATCH * TIME, dtype=np.int32) % kinds).reshape(BATCH, TIME)
+        found = float(model.train_step(tokens, tokens)["moe.mutual_information_loss"][0])
+        assert abs(found - wanted) < 1e-5, (name, found, wanted)
+    print("ok   mutual information of rows of scores that are known")
+    return True
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     common.BATCH, common.TIME = BATCH, TIME
-    parts = [values, future, threads]
+    parts = [values, information, future, threads]
     wanted = sys.argv[1:] or [part.__name__ for part in parts]
     sys.exit(0 if all([part() for part in parts if part.__name__ in wanted]) else 1)

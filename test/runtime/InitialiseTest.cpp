@@ -106,6 +106,8 @@ TEST(Initialise, DtBiasIsTheInverseSoftplus) {
     EXPECT_GE(dt, 1e-3 * 0.999);
     EXPECT_LE(dt, 1e-1 * 1.001);
   }
+  for (auto [dt, bias] : {std::pair{0.001, -6.907255}, {0.01, -4.600166}, {0.1, -2.252168}})
+    EXPECT_NEAR(filled(MOIRE_INIT_DT_BIAS, dt, dt * 1.0000001)->front(), bias, 2e-6);
   for (const float bias : *floored) // below the floor of 1e-4
     EXPECT_NEAR(std::log1p(std::exp(static_cast<double>(bias))), 1e-4, 1e-8);
 }
