@@ -331,6 +331,10 @@ const ArgumentValue &argumentOf(const Layer &layer, StringRef name) {
   llvm_unreachable("no such argument");
 }
 
+ArgumentValue &argumentOf(Layer &layer, StringRef name) {
+  return const_cast<ArgumentValue &>(argumentOf(std::as_const(layer), name));
+}
+
 //===----------------------------------------------------------------------===//
 // Kinds
 //===----------------------------------------------------------------------===//

@@ -114,6 +114,7 @@ llvm::ArrayRef<llvm::StringRef> allWords();
 
 /// The value of the argument called `name`.
 const ArgumentValue &argumentOf(const Layer &layer, llvm::StringRef name);
+ArgumentValue &argumentOf(Layer &layer, llvm::StringRef name);
 /// Features inside each expert of a resolved `moe` or `experts`.
 int64_t expertHidden(const Layer &experts);
 

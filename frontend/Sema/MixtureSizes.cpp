@@ -111,9 +111,9 @@ struct ExpertSize {
   int64_t at(int64_t hidden) const { return slope * hidden + fixed; }
 };
 
-/// A pool's sizes as far as they are known: of experts as they are, after the cut by a granularity.
-struct PoolSizes {
-  std::optional<int64_t> hidden, experts, topK;
+/// How many experts a pool has and a token meets, as far as it is known, after the cut by a granularity.
+struct PoolCounts {
+  std::optional<int64_t> experts, topK;
   int64_t pieces = 1; ///< that the expert as it is written is cut into
 };
 
@@ -179,8 +179,7 @@ static bool countFrom(Completion &c, StringRef name, int64_t given, int64_t each
 /// giving sizes hold all that is known.
 static bool solveParameters(Completion &c) {
   Layer &expert = *c.at("expert").layer;
-  ArgumentValue &hidden =
-      *find_if(expert.arguments, [&](const ArgumentValue &value) { return &value == &argumentOf(expert, "hidden"); });
+  ArgumentValue &hidden = argumentOf(expert, "hidden");
   ArgumentValue &count = c.at("experts"), *topK = c.find("top_k");
   ArgumentValue &expansion = c.at("expansion"), &granularity = c.at("granularity");
   std::optional<int64_t> total = countOf(c.at("total")), active = countOf(c.at("active"));
@@ -197,7 +196,7 @@ static bool solveParameters(Completion &c) {
     give(expansion, *total / *active, c.at("total").range);
   }
   ExpertSize size = sizeOfExpert(c, expert);
-  PoolSizes known;
+  PoolCounts known;
   if (expansion.given) {
     known.pieces = countOf(granularity).value_or(1);
     known.topK = known.pieces;

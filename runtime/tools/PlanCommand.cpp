@@ -99,8 +99,8 @@ Result<std::string> emitSpec(const Laws &laws, Question q, Plan plan, const Fitt
     const Choice &choice = plan.choices.front();
     double peak = 0;
     for (int64_t most = limit ? 64 : 8; most >= 1; most /= 2) {
-      std::string spec = specOf(fitted ? fitted->law : laws.joint, plan,
-                                stepsFor(choice.tokens, batchTokens, options.context, most), askedOf(options));
+      std::string spec =
+          specOf(laws.joint, plan, stepsFor(choice.tokens, batchTokens, options.context, most), askedOf(options));
       MOIRE_ASSIGN(const Json bill, billOf(spec));
       double active = bill["parameters"]["active"], total = bill["parameters"]["total"];
       peak = bill["bytes"]["peak"];
@@ -129,12 +129,13 @@ Result<int> runPlan(const Options &options) {
     fmt::print("{}", Laws::builtIn());
     return 0;
   }
-  MOIRE_ASSIGN(const Laws laws, Laws::load(options.laws));
+  MOIRE_ASSIGN(Laws laws, Laws::load(options.laws));
   MOIRE_ASSIGN(const Question question, questionOf(options));
   std::optional<FittedLaw> fitted;
   if (!options.fit.empty()) {
     MOIRE_ASSIGN(const std::vector<RunPoint> runs, readRuns(options.fit));
     MOIRE_ASSIGN(fitted, fitLaw(runs, laws.joint, options.resamplings, /*seed=*/0));
+    laws.joint = fitted->law;
   }
   std::optional<ScoreLaw> scores;
   if (!options.scores.empty()) {
@@ -155,8 +156,7 @@ Result<int> runPlan(const Options &options) {
             "{} operations lie outside of what the scores were measured at, {} to {}; --extrapolate asks "
             "all the same",
             spelled(choice.flops), spelled(scores->flops.low), spelled(scores->flops.high));
-  const PlanOutput output{fitted ? fitted->law : laws.joint,
-                          laws,
+  const PlanOutput output{laws,
                           question,
                           plan,
                           fitted ? &*fitted : nullptr,

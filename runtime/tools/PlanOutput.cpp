@@ -73,7 +73,7 @@ Json PlanOutput::json() const {
                       {"time", g.time},
                       {"loss_at_equal_operations", g.atOperations},
                       {"loss_at_equal_time", g.atTime}});
-  return {{"law", law.source},
+  return {{"law", laws.joint.source},
           {"fit", fitted ? fitJson(*fitted) : Json()},
           {"choices", choices},
           {"granularity", grains},
@@ -93,8 +93,8 @@ void PlanOutput::print() const {
     for (const Choice &c : plan.choices)
       for (const auto &[k, score] : scoresOf(c).items())
         fmt::print("{} experts: score{} {:.4f}\n", c.shape.experts, k == "1" ? "" : "@" + k, score.get<double>());
-  fmt::print("\nlosses and sizes: the law of {}; memory: {} bytes a parameter, activations apart{}\n", law.source,
-             bytesPerParameter, q.memory ? "; * smaller than the law would have it, to fit" : "");
+  fmt::print("\nlosses and sizes: the law of {}; memory: {} bytes a parameter, activations apart{}\n",
+             laws.joint.source, bytesPerParameter, q.memory ? "; * smaller than the law would have it, to fit" : "");
   if (fitted)
     printFit(*fitted);
   if (!plan.comparable)
@@ -127,7 +127,7 @@ Chart PlanOutput::isoFlop() const {
       double size = ring * std::pow(6.0, double(i) / each);
       if (i == 0)
         curve.marked = int(curve.points.size());
-      curve.points.push_back({size, law.loss(size, choice.flops / (6 * size), e)});
+      curve.points.push_back({size, laws.joint.loss(size, choice.flops / (6 * size), e)});
     }
     chart.curves.push_back(std::move(curve));
   }

@@ -16,8 +16,7 @@ namespace moire::runtime {
 
 /// A plan and all that was asked to make it.
 struct PlanOutput {
-  const JointLaw &law; ///< the one planned by
-  const Laws &laws;
+  const Laws &laws; ///< `joint` is the one planned by
   const Question &q;
   const Plan &plan;
   const FittedLaw *fitted; ///< null: the published law

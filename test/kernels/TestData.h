@@ -156,6 +156,19 @@ inline double inner(const std::vector<double> &x, const std::vector<double> &y) 
   return sum;
 }
 
+/// Calls check(ages) without documents, then with each kind where every sequence begins in the middle of one: the state
+/// that a scan is given counts.
+template <typename Check> void forContinuedDocuments(int64_t batch, int64_t time, Check check) {
+  check(std::vector<int32_t>());
+  for (const Documents &kind : documentKinds) {
+    SCOPED_TRACE(kind.name);
+    std::vector<int32_t> ages = kind.ages(batch, time);
+    for (int64_t i = 0; i < batch; ++i)
+      ages[size_t(i * time)] = 5;
+    check(ages);
+  }
+}
+
 } // namespace moire::test
 
 #endif // MOIRE_TEST_KERNELS_TESTDATA_H
