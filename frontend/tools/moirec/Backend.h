@@ -16,7 +16,7 @@
 namespace moire {
 
 /// Where compilation can stop, in order. The first two concern a spec only.
-enum class Stage { Ast, Spec, Model, Tensor, Fused, Linalg, Llvm, Assembly, Package };
+enum class Stage { Ast, Spec, Blocks, Model, Tensor, Fused, Linalg, Llvm, Assembly, Package };
 
 /// What the command line says about code generation.
 struct BackendOptions {

@@ -11,6 +11,7 @@
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
 #include "frontend/tools/moirec/Backend.h"
+#include "frontend/tools/moirec/Blocks.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -53,6 +54,7 @@ struct CommandLine {
   cl::opt<Stage> emit{
       "emit", cl::desc("where to stop"),
       cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"), clEnumValN(Stage::Spec, "spec", "the resolved spec"),
+                 clEnumValN(Stage::Blocks, "blocks", "the blocks of the model level as JSON, for other programs"),
                  clEnumValN(Stage::Model, "model", "blocks as papers name them"),
                  clEnumValN(Stage::Tensor, "tensor", "differentiable primitives, with the backward pass"),
                  clEnumValN(Stage::Fused, "fused", "what one kernel does"),
@@ -160,6 +162,8 @@ private:
   }
 
   int finish(ModuleOp module) {
+    if (line.emit == Stage::Blocks && line.cost.getNumOccurrences() == 0)
+      return failed(writeBlocks(module, output()));
     BackendOptions options{line.target, line.precision, line.features,
                            std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end()), line.fuseRouting};
     LogicalResult done = line.cost.getNumOccurrences() != 0 ? writeCost(module, options, output())
