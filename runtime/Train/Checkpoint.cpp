@@ -110,20 +110,22 @@ static Status writeFolder(const std::string &folder, const Model &model, const R
                writeSafetensors(folder + "/" + modelFile, tensorsOf(model, model.buffers().params, ""), metadata));
   MOIRE_ASSIGN(const uint64_t optimizerBytes,
                writeSafetensors(folder + "/" + optimizerFile, optimizerTensors(model), metadata));
-  const Json json = {{"format", checkpointFormat},
-                     {"model", package.model},
-                     {"spec_hash", package.spec_hash},
-                     {"compiler", package.compiler},
-                     {"precision", state.precision},
-                     {"step", progress.step},
-                     {"updates", progress.updates},
-                     {"tokens", progress.tokens},
-                     {"skipped_in_row", progress.skippedInRow},
-                     {"seconds", progress.seconds},
-                     {"config", toJson(state.config)},
-                     {"data", state.data},
-                     {"tokenizer", state.tokenizer},
-                     {"files", {{modelFile, modelBytes}, {optimizerFile, optimizerBytes}}}};
+  Json json = {{"format", checkpointFormat},
+               {"model", package.model},
+               {"spec_hash", package.spec_hash},
+               {"compiler", package.compiler},
+               {"precision", state.precision},
+               {"step", progress.step},
+               {"updates", progress.updates},
+               {"tokens", progress.tokens},
+               {"skipped_in_row", progress.skippedInRow},
+               {"seconds", progress.seconds},
+               {"config", toJson(state.config)},
+               {"data", state.data},
+               {"tokenizer", state.tokenizer},
+               {"files", {{modelFile, modelBytes}, {optimizerFile, optimizerBytes}}}};
+  if (!state.origin.is_null())
+    json["origin"] = state.origin;
   MOIRE_TRY(replaceFile(folder + "/state.json", json.dump(2) + "\n"));
   return syncFolder(folder);
 }
@@ -182,6 +184,7 @@ Result<RunState> readState(const std::string &checkpoint) {
   state.data = reader.value("data");
   const Json &config = reader.value("config");
   const Json &files = reader.value("files");
+  state.origin = reader.value("origin", /*required=*/false);
   MOIRE_TRY(reader.finish());
   MOIRE_ASSIGN(state.config, parseTrainConfig(config, where + ": config"));
   for (const char *name : {modelFile, optimizerFile}) {
@@ -199,8 +202,9 @@ Result<RunState> readState(const std::string &checkpoint) {
   return state;
 }
 
-/// Where a file's tensors differ from the expected ones: up to three, as text; empty when nowhere.
-static std::string differences(const Safetensors &file, const std::vector<StoredTensor> &expected) {
+/// Where a file's tensors differ from the expected ones: up to `most`, as text; empty when nowhere.
+static std::string differences(const Safetensors &file, const std::vector<StoredTensor> &expected, size_t most = 3,
+                               const char *between = "; ") {
   std::vector<std::string> found;
   for (const StoredTensor &tensor : expected) {
     const StoredTensor *stored = file.find(tensor.name);
@@ -219,10 +223,12 @@ static std::string differences(const Safetensors &file, const std::vector<Stored
   for (const StoredTensor &tensor : file.tensors())
     if (!std::binary_search(names.begin(), names.end(), tensor.name))
       found.push_back(fmt::format("`{}` is not in the package", tensor.name));
-  const size_t more = found.size() > 3 ? found.size() - 3 : 0;
-  found.resize(found.size() - more);
-  std::string text = fmt::format("{}", fmt::join(found, "; "));
-  return more ? fmt::format("{}; and {} more", text, more) : text;
+  if (found.size() > most) {
+    const size_t more = found.size() - most;
+    found.resize(most);
+    found.push_back(fmt::format("and {} more", more));
+  }
+  return fmt::format("{}", fmt::join(found, between));
 }
 
 static Status loadTensors(const std::string &path, const std::string &specHash,
@@ -247,6 +253,20 @@ Status loadCheckpoint(const std::string &checkpoint, Model &model, bool optimize
   MOIRE_TRY(loadTensors(checkpoint + "/" + modelFile, hash, tensorsOf(model, model.buffers().params, "")));
   if (optimizer)
     MOIRE_TRY(loadTensors(checkpoint + "/" + optimizerFile, hash, optimizerTensors(model)));
+  return model.check(model.package()->refresh(&model.buffers()), "refresh");
+}
+
+Status loadWeights(const std::string &checkpoint, Model &model) {
+  MOIRE_ASSIGN(const RunState state, readState(checkpoint)); // sizes of the files
+  MOIRE_ASSIGN(const Safetensors file, Safetensors::open(checkpoint + "/" + modelFile));
+  const std::vector<StoredTensor> tensors = tensorsOf(model, model.buffers().params, "");
+  const std::string different = differences(file, tensors, /*most=*/20, "\n  ");
+  if (!different.empty())
+    return Status::error("the weights of `{}` do not fit the package:\n  {}\n`moire transform` makes one model of "
+                         "another where there is a way",
+                         checkpoint, different);
+  for (const StoredTensor &tensor : tensors)
+    file.read(*file.find(tensor.name), const_cast<void *>(tensor.data));
   return model.check(model.package()->refresh(&model.buffers()), "refresh");
 }
 

@@ -42,6 +42,7 @@ struct RunState {
   std::string precision; ///< of products
   Json data;             ///< TokenStream::identity
   std::string tokenizer; ///< "bytes", "ids", or the digest of a SentencePiece model as "sentencepiece:…"
+  Json origin;           ///< where the first weights came from: see originOf; null when they were initialised
 };
 
 /// The folder of a step below a run's folder.
@@ -65,6 +66,10 @@ Result<RunState> readState(const std::string &checkpoint);
 /// Reads the parameters, and with `optimizer` the moments, and rebuilds the compute copies. The checkpoint must be of
 /// the model's spec.
 Status loadCheckpoint(const std::string &checkpoint, Model &model, bool optimizer);
+
+/// Reads the parameters only, of whatever spec: a first state for training. Each tensor that does not fit the model is
+/// named, with both shapes.
+Status loadWeights(const std::string &checkpoint, Model &model);
 
 } // namespace moire::runtime
 

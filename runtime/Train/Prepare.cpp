@@ -120,8 +120,24 @@ static Result<TokenStream> openData(const TrainRequest &request, const moire_pac
   return data;
 }
 
+/// The first weights of a run: those of --from, with a note of it in the state, or initialised.
+static Status firstWeights(const TrainRequest &request, Model &model, RunState &state) {
+  if (request.from.empty())
+    return initialise(model, state.config.seed);
+  MOIRE_ASSIGN(const FoundCheckpoint found, locateCheckpoint(request.from, -1));
+  MOIRE_ASSIGN(const RunState source, readState(found.checkpoint));
+  if (source.tokenizer != state.tokenizer)
+    return Status::error("`{}` reads `{}` tokens, these data are `{}`", request.from, source.tokenizer,
+                         state.tokenizer);
+  MOIRE_TRY(loadWeights(found.checkpoint, model));
+  MOIRE_ASSIGN(state.origin, originOf(found, "weights"));
+  return {};
+}
+
 Result<PreparedRun> prepare(const TrainRequest &asked) {
   TrainRequest request = asked;
+  if (request.resume && !request.from.empty())
+    return Status::error("--resume goes on with the weights of the run, --from takes those of another: choose one");
   const std::string &folder = request.out;
   RunState state;
   std::optional<FolderLock> lock;
@@ -153,7 +169,7 @@ Result<PreparedRun> prepare(const TrainRequest &asked) {
   const Split split = splitByPosition(data.size(), state.config.holdout);
 
   if (!request.resume) {
-    MOIRE_TRY(initialise(model, state.config.seed));
+    MOIRE_TRY(firstWeights(request, model, state));
     MOIRE_TRY(makeFolders(folder));
     MOIRE_ASSIGN(lock, FolderLock::take(folder));
     MOIRE_TRY(checkFree(folder)); // another run may have begun while the data were read

@@ -58,6 +58,7 @@ Status writeRunFolder(const std::string &folder, const Model &model, const RunRe
                     {"command", record.command},
                     {"time", now()},
                     {"resumed_from", state.progress.step > 0 ? Json(state.progress.step) : Json(nullptr)},
+                    {"origin", state.origin},
                     {"spec", record.spec},
                     {"config", toJson(state.config)},
                     {"data", {{"paths", record.data}, {"tokenizer", record.tokenizer}, {"identity", state.data}}},
@@ -89,19 +90,48 @@ Result<std::string> tokenizerIdentity(const Tokenizer &tokenizer, bool text) {
   return "sentencepiece:" + digest;
 }
 
-Result<OpenedRun> openRun(const std::string &folder, int64_t step, Use use) {
-  if (!holdsRun(folder))
-    return Status::error("`{}` does not hold a run", folder);
-  MOIRE_ASSIGN(const std::string checkpoint, findCheckpoint(folder, step));
-  MOIRE_ASSIGN(RunState state, readState(checkpoint));
-  const bool pieces = state.tokenizer.starts_with("sentencepiece:");
+Result<FoundCheckpoint> locateCheckpoint(const std::string &path, int64_t step) {
+  std::error_code code;
+  if (!fs::exists(fs::path(path) / "state.json", code)) {
+    if (!holdsRun(path))
+      return Status::error("`{}` holds neither a run nor a checkpoint", path);
+    MOIRE_ASSIGN(std::string checkpoint, findCheckpoint(path, step));
+    return FoundCheckpoint{path, std::move(checkpoint)};
+  }
+  if (step >= 0)
+    return Status::error("`{}` is one checkpoint; to choose by step, name the run", path);
+  const fs::path folder = fs::canonical(path, code), run = folder.parent_path().parent_path();
+  if (code || !holdsRun(run.string()))
+    return Status::error("`{}` is not in the folder of a run", path);
+  return FoundCheckpoint{run.string(), folder.string()};
+}
+
+Result<Json> originOf(const FoundCheckpoint &found, const std::string &how) {
+  MOIRE_ASSIGN(const RunState state, readState(found.checkpoint));
+  MOIRE_ASSIGN(const Json json, readJson(found.checkpoint + "/state.json"));
+  return Json{{"how", how},
+              {"checkpoint", fs::absolute(found.checkpoint).lexically_normal().string()},
+              {"model", json.value("model", "")},
+              {"spec_hash", json.value("spec_hash", "")},
+              {"step", state.progress.step},
+              {"tokens", state.progress.tokens},
+              {"origin", state.origin}};
+}
+
+Result<Tokenizer> tokenizerOf(const std::string &run, const std::string &identity) {
   // "u16" stands for bare numbers of any width: the width is a matter of the files, not of the model.
-  MOIRE_ASSIGN(Tokenizer tokenizer, Tokenizer::make(pieces                     ? folder + "/tokenizer.model"
-                                                    : state.tokenizer == "ids" ? "u16"
-                                                                               : "bytes"));
-  MOIRE_ASSIGN(Package package, Package::load(folder + "/package.so"));
+  return Tokenizer::make(identity.starts_with("sentencepiece:") ? run + "/tokenizer.model"
+                         : identity == "ids"                    ? "u16"
+                                                                : "bytes");
+}
+
+Result<OpenedRun> openRun(const std::string &path, int64_t step, Use use) {
+  MOIRE_ASSIGN(const FoundCheckpoint found, locateCheckpoint(path, step));
+  MOIRE_ASSIGN(RunState state, readState(found.checkpoint));
+  MOIRE_ASSIGN(Tokenizer tokenizer, tokenizerOf(found.run, state.tokenizer));
+  MOIRE_ASSIGN(Package package, Package::load(found.run + "/package.so"));
   MOIRE_ASSIGN(Model model, Model::make(std::move(package), use));
-  MOIRE_TRY(loadCheckpoint(checkpoint, model, /*optimizer=*/false));
+  MOIRE_TRY(loadCheckpoint(found.checkpoint, model, /*optimizer=*/false));
   return OpenedRun{std::move(model), std::move(state), std::move(tokenizer)};
 }
 

@@ -31,6 +31,21 @@ struct RunRecord {
 /// Whether `folder` holds a run.
 bool holdsRun(const std::string &folder);
 
+/// A checkpoint and the run that it is of.
+struct FoundCheckpoint {
+  std::string run, checkpoint; ///< folders
+};
+
+/// The checkpoint that PATH names: a folder of a checkpoint itself, or that of a run, which stands for its checkpoint
+/// of `step` (-1: the last).
+Result<FoundCheckpoint> locateCheckpoint(const std::string &path, int64_t step);
+
+/// Where weights came from, for state.json: the checkpoint's folder, its step and tokens, its spec, and its own origin.
+Result<Json> originOf(const FoundCheckpoint &found, const std::string &how);
+
+/// The tokeniser of a run whose state says `identity`.
+Result<Tokenizer> tokenizerOf(const std::string &run, const std::string &identity);
+
 /// Writes run.json, spec.moire, package.so and, with a SentencePiece model, tokenizer.model.
 Status writeRunFolder(const std::string &folder, const Model &model, const RunRecord &record, const RunState &state,
                       const Tokenizer &tokenizer);
@@ -45,8 +60,9 @@ struct OpenedRun {
   Tokenizer tokenizer;
 };
 
-/// Loads DIR/package.so with the weights of a step (-1: the last) and the run's tokeniser.
-Result<OpenedRun> openRun(const std::string &folder, int64_t step, Use use);
+/// Loads the package of the run that PATH is, or is a checkpoint of, with the weights of a step (-1: the last) and the
+/// run's tokeniser.
+Result<OpenedRun> openRun(const std::string &path, int64_t step, Use use);
 
 } // namespace moire::runtime
 

@@ -24,6 +24,7 @@ struct TrainRequest {
   std::string package;       ///< path of the package; empty with resume: that of the run
   std::string out;           ///< the run's folder
   bool resume = false;       ///< go on from the last checkpoint
+  std::string from;          ///< a run or checkpoint whose weights are the first ones; empty: initialise
   ConfigOverrides overrides; ///< from the command line
   RunRecord record;          ///< data and tokeniser may be empty with resume: those of the run
 };

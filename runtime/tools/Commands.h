@@ -22,13 +22,14 @@ namespace moire::runtime {
 /// What the command line chose; returns the exit code.
 using Action = std::function<Result<int>()>;
 
-/// `command` is the whole command line, for the record.
+/// `command` is the whole command line, for the record, here and below.
 void addTrainCommand(CLI::App &app, Action &action, const std::vector<std::string> &command);
 void addEvalCommand(CLI::App &app, Action &action);
 void addGenerateCommand(CLI::App &app, Action &action);
 void addInspectCommand(CLI::App &app, Action &action);
 void addCostCommand(CLI::App &app, Action &action);
 void addPlanCommand(CLI::App &app, Action &action);
+void addTransformCommand(CLI::App &app, Action &action, const std::vector<std::string> &command);
 
 /// Adds `--threads N` (1 to 256; by default all processors that this process may use).
 void addThreadsOption(CLI::App &command, int32_t &threads);

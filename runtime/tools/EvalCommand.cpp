@@ -53,7 +53,7 @@ Result<int> runEval(const Options &options) {
 void addEvalCommand(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App &command = *app.add_subcommand("eval", "Evaluate a trained model");
-  command.add_option("run", options->run, "Folder of the run")->required();
+  command.add_option("run", options->run, "Folder of the run, or of one of its checkpoints")->required();
   command.add_option("--data", options->data, "Files, folders or globs")->required();
   command.add_option("--tokenizer", options->tokenizer, "For .bin files: u16 or u32");
   command.add_option("--checkpoint", options->checkpoint, "Step of the checkpoint (the last one by default)")

@@ -87,7 +87,7 @@ Result<int> runGenerate(const Options &options) {
 void addGenerateCommand(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App &command = *app.add_subcommand("generate", "Generate text with a trained model");
-  command.add_option("run", options->run, "Folder of the run")->required();
+  command.add_option("run", options->run, "Folder of the run, or of one of its checkpoints")->required();
   command.add_option("--prompt", options->prompt, "Text to go on from")->required();
   command.add_option("--tokens", options->tokens, "Tokens to generate")
       ->required()

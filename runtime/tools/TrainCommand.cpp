@@ -40,6 +40,8 @@ void announce(const PreparedRun &run, const RunRecord &record) {
              run.state.tokenizer);
   fmt::print("{} steps of {} x {} x {} tokens, {} threads, seed {}, into {}\n", config.steps, config.accumulate,
              package.batch, package.context, record.threads, config.seed, run.folder);
+  if (!run.state.origin.is_null() && run.state.progress.step == 0)
+    fmt::print("weights of `{}`\n", run.state.origin.value("checkpoint", ""));
   if (!run.note.empty())
     fmt::print("note: {}\n", run.note);
   std::fflush(stdout);
@@ -80,6 +82,8 @@ void addTrainCommand(CLI::App &app, Action &action, const std::vector<std::strin
   command.add_option("--steps", change.steps, "Steps in all")->check(natural);
   command.add_option("--seed", change.seed, "Seed of weights and batches")->check(natural);
   addThreadsOption(command, record.threads);
+  command.add_option("--from", options->request.from,
+                     "Run or checkpoint whose weights are the first ones; the optimizer starts afresh");
   command.add_flag("--resume", options->request.resume, "Go on from the last checkpoint in --out");
   command.add_option("--tokenizer", record.tokenizer, "bytes, u16, u32 or a SentencePiece model (FILE.model)");
   command.add_option("--holdout", change.holdout, "Last part of the data, kept for evaluation")

@@ -19,12 +19,14 @@ int main(int argc, char **argv) {
   CLI::App app("Moire: trains and uses compiled mixture models", "moire");
   app.require_subcommand(1);
   Action action;
-  addTrainCommand(app, action, std::vector<std::string>(argv, argv + argc));
+  const std::vector<std::string> line(argv, argv + argc);
+  addTrainCommand(app, action, line);
   addEvalCommand(app, action);
   addGenerateCommand(app, action);
   addInspectCommand(app, action);
   addCostCommand(app, action);
   addPlanCommand(app, action);
+  addTransformCommand(app, action, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

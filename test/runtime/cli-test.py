@@ -354,7 +354,7 @@ class Use(Cli):
         self.assertEqual(held["loss"], self.metrics()[-1]["eval_loss"])
         self.fails("has no checkpoint of step 7; it has 5, 10, 15, 20", "eval", self.run_dir, "--data", self.text,
                    "--checkpoint", 7)
-        self.fails("does not hold a run", "eval", self.path("none"), "--data", self.text)
+        self.fails("holds neither a run nor a checkpoint", "eval", self.path("none"), "--data", self.text)
         self.fails("nothing to predict", "eval", self.run_dir, "--data", self.write("one.txt", b"x"))
 
     def test_numbers(self):
