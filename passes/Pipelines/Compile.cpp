@@ -96,6 +96,7 @@ LogicalResult moire::lowerTo(ModuleOp module, Level goal, const CompileOptions &
   tensor.precision = options.precision;
   tensor.prefillTokens = options.prefillTokens;
   tensor.decodeContext = options.decodeContext;
+  tensor.probe = options.probe;
   FusePipelineOptions fuse;
   tensor.fuseRouting = fuse.fuseRouting = options.fuseRouting;
   for (const std::string &proof : options.skipProofs) {

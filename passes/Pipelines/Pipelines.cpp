@@ -45,6 +45,7 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   expand.precision = options.precision;
   expand.prefillTokens = options.prefillTokens;
   expand.decodeContext = options.decodeContext;
+  expand.probe = options.probe;
   manager.addPass(createExpandBlocksPass(expand));
   // Proofs about positions come first, while every op still stands for its own place in the spec.
   if (proves(options, "causality"))

@@ -25,6 +25,7 @@ struct TensorPipelineOptions : mlir::PassPipelineOptions<TensorPipelineOptions> 
                                      llvm::cl::desc("proofs to leave out: causality, gradients, precision")};
   Option<bool> fuseRouting{*this, "fuse-routing", llvm::cl::desc("join the experts' last product and its weighted sum"),
                            llvm::cl::init(true)};
+  Option<bool> probe{*this, "probe", llvm::cl::desc("report activations as metrics of @train"), llvm::cl::init(false)};
 };
 
 struct FusePipelineOptions : mlir::PassPipelineOptions<FusePipelineOptions> {

@@ -65,6 +65,7 @@ static CompileOptions optionsFor(const BackendOptions &options) {
   result.features = options.features;
   result.skipProofs = options.skipProofs;
   result.fuseRouting = options.fuseRouting;
+  result.probe = options.probe;
   return result;
 }
 

@@ -25,6 +25,7 @@ struct BackendOptions {
   std::string features = "native";     ///< of the processor
   std::vector<std::string> skipProofs; ///< proofs to leave out
   bool fuseRouting = true;             ///< join the ops around experts
+  bool probe = false;                  ///< report activations
 };
 
 /// Adds the dialects and extensions that IR of any level may need.

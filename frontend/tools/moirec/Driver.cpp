@@ -51,6 +51,8 @@ struct CommandLine {
                                    cl::desc("what not to prove of the model: causality, gradients, precision")};
   cl::opt<bool> fuseRouting{"fuse-routing", cl::init(true), cl::cat(category),
                             cl::desc("join routing, gathers, activations and sums with the products over experts")};
+  cl::opt<bool> probe{"probe", cl::cat(category),
+                      cl::desc("report samples of the activations among the metrics of a training step")};
   cl::opt<Stage> emit{
       "emit", cl::desc("where to stop"),
       cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"), clEnumValN(Stage::Spec, "spec", "the resolved spec"),
@@ -164,8 +166,9 @@ private:
   int finish(ModuleOp module) {
     if (line.emit == Stage::Blocks && line.cost.getNumOccurrences() == 0)
       return failed(writeBlocks(module, output()));
-    BackendOptions options{line.target, line.precision, line.features,
-                           std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end()), line.fuseRouting};
+    BackendOptions options{line.target,      line.precision,
+                           line.features,    std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end()),
+                           line.fuseRouting, line.probe};
     LogicalResult done = line.cost.getNumOccurrences() != 0 ? writeCost(module, options, output())
                                                             : compile(module, line.emit, options, output());
     return failed(done);

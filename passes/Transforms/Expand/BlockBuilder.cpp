@@ -21,7 +21,7 @@ BlockBuilder::BlockBuilder(OpBuilder &builder, const ExpansionContext &context, 
     : b(builder), context(context), op(op), loc(op->getLoc()), parameter(parameter), states(states),
       routings(routings) {}
 
-FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
+FailureOr<Value> BlockBuilder::expand(ArrayRef<Value> operands) {
   return llvm::TypeSwitch<Operation *, FailureOr<Value>>(op)
       .Case([&](EmbedOp block) { return embed(block, operands[0]); })
       .Case([&](LearnedPositionsOp block) { return positions(block, operands[0]); })

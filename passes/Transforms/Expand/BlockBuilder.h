@@ -24,7 +24,7 @@ enum class Mode {
 struct Metric {
   std::string path;                     ///< symbolic, as the block's path
   llvm::SmallVector<std::string> paths; ///< concrete, one per copy
-  std::string kind;                     ///< "aux_loss" or "load"
+  std::string kind;                     ///< "aux_loss", "load" or "probe"
 };
 
 /// What a router hands to experts. Values that another choice of experts does not have are null.
@@ -45,6 +45,7 @@ struct ExpansionContext {
   mlir::Value position;      ///< scalar i32, the position of the first new token (Step)
   /// Positions of the tokens in their documents, where these are isolated from each other; else null.
   mlir::Value documents;
+  bool probe = false; ///< blocks report what they compute (Train)
 };
 
 /// The pointwise middle of a feed-forward layer: see moire.mlp and moire.swiglu.
@@ -76,9 +77,13 @@ public:
   /// Types of the states that `op` keeps between tokens of one sequence.
   static llvm::SmallVector<mlir::RankedTensorType> stateTypes(mlir::Operation *op, const ExpansionContext &context);
   /// What `op` reports in training.
-  static llvm::SmallVector<Metric> metricsOf(mlir::Operation *op);
+  static llvm::SmallVector<Metric> metricsOf(mlir::Operation *op, const ExpansionContext &context);
 
 private:
+  /// Adds what `op` reports of its activations.
+  static void reportProbe(mlir::Operation *op, llvm::SmallVector<Metric> &metrics);
+  /// `build` without probes.
+  llvm::FailureOr<mlir::Value> expand(llvm::ArrayRef<mlir::Value> operands);
   mlir::Value embed(EmbedOp op, mlir::Value tokens);
   mlir::Value positions(LearnedPositionsOp op, mlir::Value x);
   mlir::Value norm(NormOp op, mlir::Value x);
@@ -161,7 +166,11 @@ private:
   llvm::function_ref<mlir::Value(llvm::StringRef, llvm::StringRef)> parameter;
   llvm::ArrayRef<mlir::Value> states;
   Routings &routings;
+  mlir::Value scores; ///< logits of a router, once they are there
 };
+
+/// Up to 64 rows of `x` [.., features], the last ones of as many equal stretches: [rows, features] in full precision.
+mlir::Value sampleRows(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Type full);
 
 /// Shape of a tensor value.
 inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value value) {

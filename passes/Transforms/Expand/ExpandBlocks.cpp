@@ -50,7 +50,8 @@ public:
   FunctionExpansion(ModuleOp module, ModelOp model, const ParameterDeclarations &parameters, Precision precision)
       : module(module), model(model), parameters(parameters), precision(precision), b(module.getContext()) {}
 
-  LogicalResult train();
+  /// With `probe`, activations are reported.
+  LogicalResult train(bool probe);
   LogicalResult eval();
   LogicalResult step(StringRef name, int64_t tokens, int64_t decodeContext);
 
@@ -89,6 +90,13 @@ private:
       named.push_back(b.getNamedAttr(name, value));
     return b.getDictionaryAttr(named);
   }
+  /// Marks a result as the metric `name`, one of `paths` for each copy.
+  DictionaryAttr metricAttributes(StringRef name, StringRef kind, ArrayRef<std::string> paths) {
+    llvm::SmallVector<StringRef> texts(paths.begin(), paths.end());
+    return dictionary({{"moire.metric", b.getStringAttr(name)},
+                       {"moire.metric_kind", b.getStringAttr(kind)},
+                       {"moire.metric_paths", b.getStrArrayAttr(texts)}});
+  }
 
   ModuleOp module;
   ModelOp model;
@@ -97,7 +105,7 @@ private:
   OpBuilder b;
   func::FuncOp function;
   Scope outermost;
-  ExpansionContext context{Mode::Train, {}, 0, {}, {}};
+  ExpansionContext context{Mode::Train, {}};
   Routings routings;
   llvm::StringMap<int64_t> metricUses;
 };
@@ -131,8 +139,8 @@ Value FunctionExpansion::findDocuments(Value count) {
   setArgAttr(0, "moire.separator", model.getSeparatorAttr());
   Value tokens = function.getArgument(0);
   Type next = count ? count.getType() : Type();
-  auto positions = DocumentPositionsOp::create(b, model.getLoc(), tokens.getType(), next, tokens, count,
-                                               model.getSeparatorAttr());
+  auto positions =
+      DocumentPositionsOp::create(b, model.getLoc(), tokens.getType(), next, tokens, count, model.getSeparatorAttr());
   context.documents = positions.getY();
   return positions.getNext();
 }
@@ -280,16 +288,16 @@ void FunctionExpansion::appendMetrics(Collected &collected, Value &objective, ll
                                       llvm::SmallVector<DictionaryAttr> &attributes) {
   for (auto &[op, values] : collected.metrics) {
     int64_t executions = executionsOf(op);
-    for (auto [metric, value] : llvm::zip(BlockBuilder::metricsOf(op), values)) {
+    for (auto [metric, value] : llvm::zip(BlockBuilder::metricsOf(op, context), values)) {
       // A shared block runs more often than it has names: its executions are numbered.
-      llvm::SmallVector<Attribute> paths;
+      llvm::SmallVector<std::string> paths;
       int64_t perName = executions / metric.paths.size();
       int64_t use = metricUses[metric.path]++;
       for (int64_t i = 0; i < executions; ++i) {
         std::string path = metric.paths[i / perName];
         if (perName > 1 || use > 0)
           path += "@" + std::to_string(use * perName + i % perName);
-        paths.push_back(b.getStringAttr(path));
+        paths.push_back(path);
       }
       if (metric.kind == "aux_loss") {
         Value sum = value;
@@ -299,17 +307,16 @@ void FunctionExpansion::appendMetrics(Collected &collected, Value &objective, ll
             BinaryOp::create(b, model.getLoc(), objective, sum, BinaryAttr::get(b.getContext(), Binary::Add)).getY();
       }
       results.push_back(value);
-      attributes.push_back(dictionary({{"moire.metric", b.getStringAttr(metric.path)},
-                                       {"moire.metric_kind", b.getStringAttr(metric.kind)},
-                                       {"moire.metric_paths", b.getArrayAttr(paths)}}));
+      attributes.push_back(metricAttributes(metric.path, metric.kind, paths));
     }
   }
 }
 
-LogicalResult FunctionExpansion::train() {
+LogicalResult FunctionExpansion::train(bool probe) {
   auto tokens = RankedTensorType::get(
       {static_cast<int64_t>(model.getBatch()), static_cast<int64_t>(model.getContextLength())}, b.getI32Type());
   context.mode = Mode::Train;
+  context.probe = probe;
   begin("train", {tokens, tokens, fullScalar()});
   setArgAttr(2, "moire.seed", b.getUnitAttr());
   findDocuments();
@@ -320,11 +327,13 @@ LogicalResult FunctionExpansion::train() {
   Value loss =
       scale(crossEntropySum(*logits, function.getArgument(1)), 1.0 / (model.getBatch() * model.getContextLength()));
   Value objective = loss;
-  Attribute name = b.getStringAttr("loss");
   llvm::SmallVector<Value> results{loss};
-  llvm::SmallVector<DictionaryAttr> attributes{dictionary(
-      {{"moire.metric", name}, {"moire.metric_kind", name}, {"moire.metric_paths", b.getArrayAttr({name})}})};
+  llvm::SmallVector<DictionaryAttr> attributes{metricAttributes("loss", "loss", {"loss"})};
   appendMetrics(collected, objective, results, attributes);
+  if (probe) {
+    results.push_back(sampleRows(b, model.getLoc(), *logits, precision.full));
+    attributes.push_back(metricAttributes("logits", "probe", {"logits"}));
+  }
   results.insert(results.begin(), objective);
   attributes.insert(attributes.begin(), dictionary({{"moire.objective", b.getUnitAttr()}}));
   finish(results, attributes);
@@ -335,6 +344,7 @@ LogicalResult FunctionExpansion::eval() {
   auto tokens = RankedTensorType::get(
       {static_cast<int64_t>(model.getBatch()), static_cast<int64_t>(model.getContextLength())}, b.getI32Type());
   context.mode = Mode::Eval;
+  context.probe = false;
   begin("eval", {tokens, tokens});
   findDocuments();
   Collected collected;
@@ -353,6 +363,7 @@ LogicalResult FunctionExpansion::eval() {
 
 LogicalResult FunctionExpansion::step(StringRef name, int64_t tokens, int64_t decodeContext) {
   context.mode = Mode::Step;
+  context.probe = false;
   context.decodeContext = decodeContext;
   context.precision = precision;
   Type i32 = b.getI32Type();
@@ -483,7 +494,7 @@ struct ExpandBlocks : impl::ExpandBlocksPassBase<ExpandBlocks> {
       return functions.empty() || llvm::is_contained(functions, name);
     };
     FunctionExpansion expansion(module, model, parameters, types);
-    if ((wanted("train") && failed(expansion.train())) || (wanted("eval") && failed(expansion.eval())) ||
+    if ((wanted("train") && failed(expansion.train(probe))) || (wanted("eval") && failed(expansion.eval())) ||
         (wanted("prefill") && failed(expansion.step("prefill", block, capacity))) ||
         (wanted("decode") && failed(expansion.step("decode", 1, capacity))))
       return failure();

@@ -58,7 +58,7 @@ Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
 
 Value BlockBuilder::logits(RouterOp op, Value x) {
   Value product = linear(cast(x, full()), own("weight"), full());
-  return op.getLogitBias() ? binary(Binary::Add, product, own("logit_bias")) : product;
+  return scores = op.getLogitBias() ? binary(Binary::Add, product, own("logit_bias")) : product;
 }
 
 Value BlockBuilder::mutualInformation(Value probs, double coefficient) {
@@ -105,11 +105,7 @@ void BlockBuilder::reportScores(RouterOp op, Value logits, Value probs) {
     metrics.push_back(mutualInformation(probs, information));
 }
 
-llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
-  auto router = dyn_cast<RouterOp>(op);
-  if (!router)
-    return {};
-  llvm::SmallVector<Metric> metrics;
+static void reportLosses(RouterOp router, llvm::SmallVector<Metric> &metrics) {
   auto under = [&](StringRef path) { return router.getNested() ? path.rsplit('.').first : path; };
   auto report = [&](StringRef name, StringRef kind) {
     Metric metric{(under(router.getPath()) + "." + name).str(), {}, kind.str()};
@@ -128,6 +124,14 @@ llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op) {
   if (router.getChoice() != Choice::Expert && router.getChoice() != Choice::Mixture &&
       router.getChoice() != Choice::Dense) // whose loads are equal
     report("load", "load");
+}
+
+llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op, const ExpansionContext &context) {
+  llvm::SmallVector<Metric> metrics;
+  if (auto router = dyn_cast<RouterOp>(op))
+    reportLosses(router, metrics);
+  if (context.probe)
+    reportProbe(op, metrics);
   return metrics;
 }
 

@@ -31,6 +31,10 @@ def ExpandBlocksPass : Pass<"moire-expand-blocks", "::mlir::ModuleOp"> {
     %a = moire.binary mul %s, %u : ...
     %y = moire.linear %a, %down : ...
     ```
+
+    With `probe`, `@train` also returns what it computes at the model's seams, as metrics of the kind `probe` under the
+    block's path: the embeddings, the output of each block that a residual stream may add, the logits of each router, and
+    the model's logits (`logits`). Of each up to 64 tokens, evenly spread, with all their features.
   }];
   let options = [
     Option<"precision", "precision", "std::string", /*default=*/"\"f32\"",
@@ -41,7 +45,9 @@ def ExpandBlocksPass : Pass<"moire-expand-blocks", "::mlir::ModuleOp"> {
     Option<"prefillTokens", "prefill-tokens", "int64_t", /*default=*/"16",
            "Tokens that one call of @prefill reads; at most the context">,
     Option<"decodeContext", "decode-context", "int64_t", /*default=*/"0",
-           "Positions that the decoding state has room for; 0 for the model's context">
+           "Positions that the decoding state has room for; 0 for the model's context">,
+    Option<"probe", "probe", "bool", /*default=*/"false",
+           "Report activations as metrics of @train">
   ];
   let dependentDialects = ["::moire::MoireDialect", "::mlir::func::FuncDialect"];
 }
