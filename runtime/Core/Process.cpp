@@ -21,7 +21,7 @@ extern char **environ;
 
 namespace moire::runtime {
 
-Result<std::string> runProgram(const std::vector<std::string> &command) {
+Result<std::string> runProgram(const std::vector<std::string> &command, bool quiet) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return Status::system("cannot make a pipe");
@@ -36,6 +36,8 @@ Result<std::string> runProgram(const std::vector<std::string> &command) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, writing.get(), STDOUT_FILENO);
+    if (quiet)
+      posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     const int code = ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     if (code != 0)

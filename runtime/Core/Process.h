@@ -17,8 +17,9 @@
 namespace moire::runtime {
 
 /// Runs `command` (program, then its arguments; no shell) and returns what it wrote to its standard output. Its
-/// standard error is ours. A failure to start, a signal or a non-zero exit code is a failure.
-Result<std::string> runProgram(const std::vector<std::string> &command);
+/// standard error is ours, or with `quiet` thrown away. A failure to start, a signal or a non-zero exit code is a
+/// failure.
+Result<std::string> runProgram(const std::vector<std::string> &command, bool quiet = false);
 
 /// The path of the running executable.
 Result<std::string> executablePath();

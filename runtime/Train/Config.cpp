@@ -100,7 +100,29 @@ Json toJson(const TrainConfig &config) {
   return json;
 }
 
-void apply(const ConfigOverrides &overrides, TrainConfig &config) {
+/// The section that number `name` lies in; null when there is none.
+static const char *sectionOf(std::string_view name) {
+  for (const char *known : {"lr", "beta1", "beta2", "eps", "weight_decay", "clip"})
+    if (name == known)
+      return "optimizer";
+  return name == "warmup" || name == "final" ? "schedule" : nullptr;
+}
+
+bool namesNumber(std::string_view name) { return sectionOf(name) != nullptr; }
+
+Status apply(const ConfigOverrides &overrides, TrainConfig &config) {
+  for (const auto &[name, value] : overrides.numbers) {
+    if (!namesNumber(name))
+      return Status::error("neither the optimizer nor the schedule has a number `{}`", name);
+    if (name == "final" && config.schedule.kind == "constant")
+      return Status::error("a constant schedule has no `final`; a cosine schedule has");
+    Json json = toJson(config);
+    Json &section = json[sectionOf(name)];
+    if (name == "warmup")
+      section.erase("warmup_steps");
+    section[name] = value;
+    MOIRE_ASSIGN(config, parseTrainConfig(json, "override"));
+  }
   config.steps = overrides.steps.value_or(config.steps);
   config.seed = overrides.seed.value_or(config.seed);
   config.evalEvery = overrides.evalEvery.value_or(config.evalEvery);
@@ -108,6 +130,7 @@ void apply(const ConfigOverrides &overrides, TrainConfig &config) {
   config.logEvery = overrides.logEvery.value_or(config.logEvery);
   config.keep = overrides.keep.value_or(config.keep);
   config.holdout = overrides.holdout.value_or(config.holdout);
+  return {};
 }
 
 int64_t checkpointInterval(const TrainConfig &config) {

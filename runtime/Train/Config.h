@@ -16,6 +16,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace moire::runtime {
 
@@ -53,6 +56,7 @@ struct TrainConfig {
 struct ConfigOverrides {
   std::optional<int64_t> steps, seed, evalEvery, checkpointEvery, logEvery, keep;
   std::optional<double> holdout;
+  std::vector<std::pair<std::string, double>> numbers; ///< of the optimizer and the schedule: see namesNumber
 };
 
 /// Reads a train section. Unknown, missing and contradictory keys are errors that begin with `where`.
@@ -61,8 +65,12 @@ Result<TrainConfig> parseTrainConfig(const Json &json, const std::string &where)
 /// The inverse of parseTrainConfig, every key present.
 Json toJson(const TrainConfig &config);
 
-/// Applies the command line.
-void apply(const ConfigOverrides &overrides, TrainConfig &config);
+/// Whether `name` is a number of the optimizer or the schedule that overrides can change: lr, beta1, beta2, eps,
+/// weight_decay, clip, warmup (a fraction) or final.
+bool namesNumber(std::string_view name);
+
+/// Applies the command line. A number out of range, or one that the schedule does not have, is an error.
+Status apply(const ConfigOverrides &overrides, TrainConfig &config);
 
 /// Steps between checkpoints and between plain progress lines, defaults filled in; at least 1.
 int64_t checkpointInterval(const TrainConfig &config);

@@ -45,12 +45,12 @@ Result<MetricsLog> MetricsLog::open(const std::string &path, int64_t lastStep) {
 
 Status MetricsLog::append(const Json &line) { return writer.write(line.dump() + "\n"); }
 
-ProgressLine::ProgressLine(int64_t steps, int64_t interval)
-    : steps(steps), interval(interval), terminal(::isatty(STDOUT_FILENO) == 1) {}
+ProgressLine::ProgressLine(int64_t steps, int64_t interval, ProgressStyle style)
+    : steps(steps), interval(interval), style(std::move(style)), terminal(::isatty(::fileno(this->style.to)) == 1) {}
 
 ProgressLine::~ProgressLine() {
   if (open)
-    fmt::print("\n");
+    fmt::print(style.to, "\n");
 }
 
 static std::string duration(double seconds) {
@@ -66,25 +66,25 @@ void ProgressLine::step(const StepReport &report) {
   if (!terminal && !due)
     return;
   std::string line =
-      fmt::format("step {:>{}}/{}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {:.0f} tok/s  eta {}", report.step,
+      fmt::format("{}step {:>{}}/{}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {:.0f} tok/s  eta {}", style.before, report.step,
                   fmt::formatted_size("{}", steps), steps, report.loss, report.gradientNorm, report.learningRate,
                   report.tokensPerSecond, duration(pace * static_cast<double>(steps - report.step)));
   if (report.evalLoss)
     line += fmt::format("  eval {:.4f}", *report.evalLoss);
   if (!terminal) {
-    fmt::print("{}\n", line);
+    fmt::print(style.to, "{}\n", line);
   } else {
     const bool stays = report.evalLoss.has_value();
-    fmt::print("\r\x1b[K{}{}", line, stays ? "\n" : "");
+    fmt::print(style.to, "\r\x1b[K{}{}", line, stays ? "\n" : "");
     open = !stays;
   }
-  std::fflush(stdout);
+  std::fflush(style.to);
 }
 
 void ProgressLine::note(const std::string &text) {
-  fmt::print("{}{}\n", open ? "\n" : "", text);
+  fmt::print(style.to, "{}{}{}\n", open ? "\n" : "", style.before, text);
   open = false;
-  std::fflush(stdout);
+  std::fflush(style.to);
 }
 
 } // namespace moire::runtime

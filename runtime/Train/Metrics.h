@@ -14,6 +14,7 @@
 #include "runtime/Core/Json.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -43,11 +44,17 @@ struct StepReport {
   std::optional<double> evalLoss;
 };
 
-/// Writes progress to the standard output.
+/// Where progress goes, and what stands before each line.
+struct ProgressStyle {
+  std::FILE *to = stdout;
+  std::string before;
+};
+
+/// Writes progress.
 class ProgressLine {
 public:
   /// Plain lines come every `interval` steps and at the last of `steps`.
-  ProgressLine(int64_t steps, int64_t interval);
+  ProgressLine(int64_t steps, int64_t interval, ProgressStyle style = {});
   ~ProgressLine();
   void step(const StepReport &report);
   /// A message of its own line.
@@ -55,6 +62,7 @@ public:
 
 private:
   int64_t steps, interval;
+  ProgressStyle style;
   bool terminal;
   bool open = false; ///< the terminal's line has not been ended
   double pace = 0;   ///< seconds a step, smoothed, for the time to go

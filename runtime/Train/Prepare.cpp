@@ -66,13 +66,14 @@ static Result<RunState> freshState(const TrainRequest &request, const Package &p
 }
 
 /// A resumed run keeps its train section; a spec that now says something else would be ignored without a word.
-static Status checkTrainSection(const RunState &begun, const Package &package) {
+static Status checkTrainSection(const RunState &begun, const Package &package, const ConfigOverrides &overrides) {
   if (begun.precision != package.precisionName())
     return Status::error("the run computes in {}, package `{}` in {}", begun.precision, package.path(),
                          package.precisionName());
   const std::string where = fmt::format("train section of `{}`", package.path());
   MOIRE_ASSIGN(const Json json, parseJson(package->train_json, where));
-  MOIRE_ASSIGN(const TrainConfig config, parseTrainConfig(json, where));
+  MOIRE_ASSIGN(TrainConfig config, parseTrainConfig(json, where));
+  MOIRE_TRY(apply(overrides, config));
   const Json then = toJson(begun.config), now = toJson(config);
   for (const char *key : {"accumulate", "optimizer", "schedule"})
     if (then[key] != now[key])
@@ -149,12 +150,12 @@ Result<PreparedRun> prepare(const TrainRequest &asked) {
   }
   MOIRE_ASSIGN(const Package package, Package::load(request.package));
   if (request.resume) {
-    MOIRE_TRY(checkTrainSection(state, package));
+    MOIRE_TRY(checkTrainSection(state, package, request.overrides));
   } else {
     MOIRE_ASSIGN(state, freshState(request, package));
   }
   const int64_t begunSteps = state.config.steps;
-  apply(request.overrides, state.config);
+  MOIRE_TRY(apply(request.overrides, state.config));
   if (state.config.steps < state.progress.step)
     return Status::error("`{}` has done {} steps already, --steps asks for {}", folder, state.progress.step,
                          state.config.steps);

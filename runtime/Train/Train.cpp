@@ -110,7 +110,7 @@ Json metricsLine(const PreparedRun &run, const Workspace &work, const StepReport
   for (int64_t i = 0; i < package.metric_count; ++i) {
     const moire_metric &metric = package.metrics[i];
     const auto begin = work.sums.begin() + metric.offset;
-    if (std::string_view(metric.kind) == "loss")
+    if (std::string_view(metric.kind) == "loss" || std::string_view(metric.kind) == "probe") // too much for a log
       continue;
     if (metric.count == 1)
       line[metric.path] = *begin;
@@ -157,11 +157,11 @@ bool due(int64_t step, int64_t interval) { return interval > 0 && step % interva
 
 } // namespace
 
-Result<int> trainLoop(PreparedRun &run) {
+Result<int> trainLoop(PreparedRun &run, const ProgressStyle &style) {
   const TrainConfig &config = run.state.config;
   const TrainProgress &progress = run.state.progress;
   Workspace work(*run.model.package());
-  ProgressLine line(config.steps, logInterval(config));
+  ProgressLine line(config.steps, logInterval(config), style);
   const SignalWatch watch;
   if (progress.step > 0)
     line.note(fmt::format("resuming after step {} of {}", progress.step, config.steps));

@@ -47,7 +47,7 @@ Result<PreparedRun> prepare(const TrainRequest &request);
 
 /// Trains up to the configured number of steps. Returns 0, or 128 plus the signal that asked to stop (SIGINT, SIGTERM;
 /// a checkpoint has then been written).
-Result<int> trainLoop(PreparedRun &run);
+Result<int> trainLoop(PreparedRun &run, const ProgressStyle &style = {});
 
 /// Steps in a row with a gradient that is not finite, after which a run gives up.
 inline constexpr int64_t mostSkippedInRow = 10;

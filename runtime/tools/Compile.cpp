@@ -33,6 +33,8 @@ std::vector<std::string> CompileOptions::arguments() const {
     list.insert(list.end(), {"-D", define});
   if (!precision.empty())
     list.push_back("--precision=" + precision);
+  if (probe)
+    list.push_back("--probe");
   return list;
 }
 
@@ -80,8 +82,9 @@ static Result<std::string> findCompiler() {
                        self);
 }
 
-Result<std::string> runCompiler(const std::string &spec, const CompileOptions &options,
-                                const std::vector<std::string> &extra) {
+/// The command line of the compiler.
+static Result<std::vector<std::string>> compilerCommand(const std::string &spec, const CompileOptions &options,
+                                                        const std::vector<std::string> &extra) {
   std::error_code code;
   if (!fs::exists(spec, code))
     return Status::error("no spec `{}`", spec);
@@ -90,6 +93,17 @@ Result<std::string> runCompiler(const std::string &spec, const CompileOptions &o
   const std::vector<std::string> arguments = options.arguments();
   command.insert(command.end(), arguments.begin(), arguments.end());
   command.insert(command.end(), extra.begin(), extra.end());
+  return command;
+}
+
+bool compiles(const std::string &spec, const CompileOptions &options) {
+  auto command = compilerCommand(spec, options, {"--emit=spec"});
+  return command.ok() && runProgram(*command, /*quiet=*/true).ok();
+}
+
+Result<std::string> runCompiler(const std::string &spec, const CompileOptions &options,
+                                const std::vector<std::string> &extra) {
+  MOIRE_ASSIGN(const std::vector<std::string> command, compilerCommand(spec, options, extra));
   auto output = runProgram(command);
   if (!output.ok())
     return Status::error("cannot compile `{}`: {}", spec, output.message());

@@ -23,6 +23,7 @@ namespace moire::runtime {
 struct CompileOptions {
   std::string preset;
   std::vector<std::string> defines; ///< "name=value"
+  bool probe = false;               ///< a training step reports activations
   std::string precision;            ///< "f32", "bf16", or empty: as moirec chooses
 
   /// The options as moirec takes them.
@@ -42,6 +43,9 @@ Result<std::string> packageFor(const std::string &specOrPackage, const CompileOp
 /// Runs moirec on `spec` with the options and `extra`; returns its output. It reports its own errors.
 Result<std::string> runCompiler(const std::string &spec, const CompileOptions &options,
                                 const std::vector<std::string> &extra);
+
+/// Whether the front end takes `spec` with the options; says nothing.
+bool compiles(const std::string &spec, const CompileOptions &options);
 
 } // namespace moire::runtime
 

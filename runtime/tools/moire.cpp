@@ -27,6 +27,8 @@ int main(int argc, char **argv) {
   addCostCommand(app, action);
   addPlanCommand(app, action);
   addTransformCommand(app, action, line);
+  addSweepCommand(app, action, line);
+  addCoordCheckCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

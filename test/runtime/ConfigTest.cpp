@@ -69,7 +69,7 @@ TEST(Config, TheCommandLineWins) {
   ConfigOverrides overrides;
   overrides.steps = 20;
   overrides.holdout = 0.25;
-  apply(overrides, *config);
+  ASSERT_OK(apply(overrides, *config));
   EXPECT_EQ(config->steps, 20);
   EXPECT_EQ(config->holdout, 0.25);
   EXPECT_EQ(config->seed, 0);

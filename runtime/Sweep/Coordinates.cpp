@@ -1,0 +1,246 @@
+//===- runtime/Sweep/Coordinates.cpp - how activations grow with width -------------===//
+//
+// Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The metrics of a training step hold the probes, so one call gives the activations and the gradients of the next
+// update.
+//
+//===------------------------------------------------------------------------===//
+#include "runtime/Sweep/Coordinates.h"
+
+#include "runtime/Sweep/Optimum.h"
+#include "runtime/Train/Initialise.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace moire::runtime {
+
+namespace {
+
+/// The probes of a package.
+std::vector<const moire_metric *> probesOf(const moire_package &package) {
+  std::vector<const moire_metric *> probes;
+  for (int64_t i = 0; i < package.metric_count; ++i)
+    if (std::string_view(package.metrics[i].kind) == "probe")
+      probes.push_back(&package.metrics[i]);
+  return probes;
+}
+
+/// Mean of |now - before|, or of |now| where `before` is null.
+double meanSize(const float *now, const float *before, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i)
+    sum += std::abs(double(now[i]) - (before ? double(before[i]) : 0.0));
+  return sum / double(count);
+}
+
+Result<TrainConfig> configOf(const CoordinateRequest &request, const Package &package) {
+  const std::string where = fmt::format("train section of `{}`", package.path());
+  MOIRE_ASSIGN(const Json section, parseJson(package->train_json, where));
+  MOIRE_ASSIGN(TrainConfig config, parseTrainConfig(section, where));
+  config.optimizer.lr = request.lr.value_or(config.optimizer.lr);
+  return config;
+}
+
+} // namespace
+
+Result<std::vector<ProbeTrace>> traceProbes(const CoordinateRequest &request, const Package &package, int64_t seed) {
+  MOIRE_ASSIGN(const TrainConfig config, configOf(request, package));
+  const std::vector<const moire_metric *> probes = probesOf(*package);
+  if (probes.empty())
+    return Status::error("package `{}` has no probes", package.path());
+  MOIRE_ASSIGN(const Tokenizer tokenizer, Tokenizer::make(request.data.tokenizer));
+  MOIRE_ASSIGN(const TokenStream stream, TokenStream::open(request.data.data, tokenizer, package->vocab));
+  const Range all{0, stream.size()};
+  if (all.size() < package->batch * package->context + 1)
+    return Status::error("the data have {} tokens, a batch of {} x {} takes {}", all.size(), package->batch,
+                         package->context, package->batch * package->context + 1);
+  MOIRE_ASSIGN(Model model, Model::make(package, Use::Train));
+  MOIRE_TRY(initialise(model, seed));
+  Batch batch(package->batch, package->context);
+  sampleBatch(stream, all, seed, /*step=*/0, /*micro=*/0, batch);
+
+  std::vector<ProbeTrace> traces;
+  for (const moire_metric *probe : probes)
+    traces.push_back({probe->path, {}, {}});
+  std::vector<float> metrics(size_t(package->metric_floats)), first;
+  const OptimizerConfig &o = config.optimizer;
+  for (int64_t step = 0; step <= request.steps; ++step) {
+    MOIRE_TRY(model.check(
+        package->train_step(&model.buffers(), batch.tokens.data(), batch.targets.data(), 1.0, metrics.data()),
+        "train"));
+    if (step == 0)
+      first = metrics;
+    for (size_t i = 0; i < probes.size(); ++i) {
+      const moire_metric &probe = *probes[i];
+      traces[i].size.push_back(meanSize(&metrics[size_t(probe.offset)], nullptr, probe.count));
+      traces[i].change.push_back(meanSize(&metrics[size_t(probe.offset)], &first[size_t(probe.offset)], probe.count));
+    }
+    if (step == request.steps)
+      break;
+    const moire_adamw scalars = {o.lr, o.beta1, o.beta2, o.eps, o.weightDecay, o.clip, 1.0, step + 1};
+    double norm = 0;
+    const int32_t code = package->optimizer_step(&model.buffers(), &scalars, &norm);
+    MOIRE_TRY(model.check(code, "optimizer"));
+    if (code != 0)
+      return Status::error("the gradient is not finite after {} updates at a rate of {}: a smaller --lr would do", step,
+                           o.lr);
+  }
+  return traces;
+}
+
+ProbeGrowth growthOf(const std::vector<int64_t> &widths, std::vector<ProbeTrace> traces) {
+  ProbeGrowth growth;
+  growth.path = traces.front().path;
+  growth.worst = -INFINITY;
+  const size_t steps = traces.front().size.size();
+  auto slope = [&](std::vector<double> ProbeTrace::*of, size_t step) {
+    std::vector<std::pair<double, double>> points;
+    for (size_t i = 0; i < widths.size(); ++i)
+      points.emplace_back(std::log2(double(widths[i])), std::log2((traces[i].*of)[step]));
+    const double found = slopeOf(points);
+    return std::isfinite(found) ? found : double(NAN);
+  };
+  for (size_t step = 0; step < steps; ++step) {
+    growth.size.push_back(slope(&ProbeTrace::size, step));
+    growth.change.push_back(slope(&ProbeTrace::change, step));
+    if (step == 0)
+      continue;
+    for (const bool change : {false, true}) {
+      const double found = change ? growth.change.back() : growth.size.back();
+      if (found > growth.worst)
+        growth.worst = found, growth.worstStep = int64_t(step), growth.worstIsChange = change;
+    }
+    for (const ProbeTrace &trace : traces)
+      growth.grows |= !std::isfinite(trace.size[step]);
+  }
+  growth.grows |= growth.worst > steepest;
+  growth.falls = !growth.grows && growth.change.back() < -steepest;
+  growth.traces = std::move(traces);
+  return growth;
+}
+
+/// Adds `more` to the means of `sum`.
+static void addShare(std::vector<ProbeTrace> &sum, const std::vector<ProbeTrace> &more, double share) {
+  if (sum.empty()) {
+    sum = more;
+    for (ProbeTrace &trace : sum)
+      for (size_t t = 0; t < trace.size.size(); ++t)
+        trace.size[t] = trace.change[t] = 0;
+  }
+  for (size_t i = 0; i < sum.size(); ++i)
+    for (size_t t = 0; t < sum[i].size.size(); ++t) {
+      sum[i].size[t] += share * more[i].size[t];
+      sum[i].change[t] += share * more[i].change[t];
+    }
+}
+
+Result<CoordinateCheck> checkCoordinates(const CoordinateRequest &request) {
+  std::vector<Package> packages;
+  for (const int64_t width : request.widths) {
+    MOIRE_ASSIGN(const std::string path, request.packageFor(width));
+    MOIRE_ASSIGN(Package package, Package::load(path));
+    packages.push_back(std::move(package));
+  }
+  MOIRE_ASSIGN(const TrainConfig config, configOf(request, packages.front()));
+  std::vector<std::vector<ProbeTrace>> byWidth(packages.size());
+  for (size_t i = 0; i < packages.size(); ++i)
+    for (int64_t seed = 0; seed < request.seeds; ++seed) {
+      fmt::print(request.progress.to, "width {}, seed {}\n", request.widths[i], seed);
+      std::fflush(request.progress.to);
+      MOIRE_ASSIGN(const std::vector<ProbeTrace> traces, traceProbes(request, packages[i], seed));
+      addShare(byWidth[i], traces, 1 / double(request.seeds));
+    }
+  CoordinateCheck check{request.widths, request.steps, request.seeds, config.optimizer.lr, {}};
+  for (size_t probe = 0; probe < byWidth.front().size(); ++probe) {
+    std::vector<ProbeTrace> traces;
+    for (size_t i = 0; i < byWidth.size(); ++i) {
+      if (byWidth[i].size() != byWidth.front().size() || byWidth[i][probe].path != byWidth.front()[probe].path)
+        return Status::error("at width {} the model has other blocks than at width {}: only its width may change",
+                             request.widths[i], request.widths.front());
+      traces.push_back(byWidth[i][probe]);
+    }
+    check.probes.push_back(growthOf(request.widths, std::move(traces)));
+  }
+  return check;
+}
+
+bool CoordinateCheck::passes() const {
+  return std::none_of(probes.begin(), probes.end(), [](const ProbeGrowth &probe) { return probe.grows; });
+}
+
+const ProbeGrowth &CoordinateCheck::worst() const {
+  return *std::max_element(probes.begin(), probes.end(),
+                           [](const ProbeGrowth &a, const ProbeGrowth &b) { return a.worst < b.worst; });
+}
+
+void CoordinateCheck::print() const {
+  size_t longest = 5;
+  for (const ProbeGrowth &probe : probes)
+    longest = std::max(longest, probe.path.size());
+  fmt::print("slopes of log2 of a mean over log2 of the width, after a step, at a constant rate of {:.3g}\n", lr);
+  fmt::print("{:{}}  {:^23}  {:^15}\n", "", longest, "|h|", "|h - h_0|");
+  const std::string end = fmt::format("{}", steps);
+  fmt::print("{:{}}  {:>7} {:>7} {:>7}  {:>7} {:>7}\n", "probe", longest, 0, 1, end, 1, end);
+  for (const ProbeGrowth &probe : probes)
+    fmt::print("{:{}}  {:>+7.3f} {:>+7.3f} {:>+7.3f}  {:>+7.3f} {:>+7.3f}  {}\n", probe.path, longest, probe.size[0],
+               probe.size[1], probe.size.back(), probe.change[1], probe.change.back(),
+               probe.grows   ? "grows"
+               : probe.falls ? "falls"
+                             : "");
+  const ProbeGrowth &most = worst();
+  fmt::print("{}: at most {:+.3f}, of the {} of {} after step {}; {} is allowed\n", passes() ? "passes" : "fails",
+             most.worst, most.worstIsChange ? "change" : "size", most.path, most.worstStep, steepest);
+  if (std::any_of(probes.begin(), probes.end(), [](const ProbeGrowth &probe) { return probe.falls; }))
+    fmt::print("note: where changes fall with the width, wide models learn less\n");
+}
+
+/// Numbers, null for those that are not finite.
+static Json numbers(const std::vector<double> &values) {
+  Json list = Json::array();
+  for (const double value : values)
+    list.push_back(std::isfinite(value) ? Json(value) : Json());
+  return list;
+}
+
+Json CoordinateCheck::json() const {
+  Json list = Json::array();
+  for (const ProbeGrowth &probe : probes) {
+    Json sizes = Json::array(), changes = Json::array();
+    for (const ProbeTrace &trace : probe.traces) {
+      sizes.push_back(numbers(trace.size));
+      changes.push_back(numbers(trace.change));
+    }
+    list.push_back({{"path", probe.path},
+                    {"size_slopes", numbers(probe.size)},
+                    {"change_slopes", numbers(probe.change)},
+                    {"worst", numbers({probe.worst})[0]},
+                    {"grows", probe.grows},
+                    {"falls", probe.falls},
+                    {"sizes", sizes},
+                    {"changes", changes}});
+  }
+  return {{"passes", passes()}, {"worst", worst().path}, {"allowed", steepest}, {"lr", lr},
+          {"widths", widths},   {"steps", steps},        {"seeds", seeds},      {"probes", list}};
+}
+
+Chart CoordinateCheck::chart() const {
+  Chart chart{.title = fmt::format("Change of activations after {} steps", steps),
+              .xLabel = "width",
+              .yLabel = "mean |h - h_0|",
+              .logY = true,
+              .curves = {}};
+  for (const ProbeGrowth &probe : probes) {
+    Curve curve{probe.path, {}};
+    for (size_t i = 0; i < widths.size(); ++i)
+      if (const double value = probe.traces[i].change.back(); std::isfinite(value) && value > 0)
+        curve.points.emplace_back(double(widths[i]), value);
+    if (!curve.points.empty())
+      chart.curves.push_back(std::move(curve));
+  }
+  return chart;
+}
+
+} // namespace moire::runtime
