@@ -16,7 +16,7 @@
 namespace moire::runtime {
 namespace {
 
-constexpr double width = 720, height = 440, left = 72, right = 150, top = 40, bottom = 56;
+constexpr double left = 72, top = 40, bottom = 56;
 constexpr const char *colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
 
 std::string escaped(const std::string &text) {
@@ -70,6 +70,12 @@ std::string Chart::svg() const {
       lowX = std::min(lowX, x), highX = std::max(highX, x);
       lowY = std::min(lowY, y), highY = std::max(highY, y);
     }
+  // The legend decides how much stands beside the 498 x 344 of the curves.
+  size_t longest = 0;
+  for (const Curve &curve : curves)
+    longest = std::max(longest, curve.name.size());
+  const double right = std::max(150.0, 50 + 6.5 * double(longest)), width = left + 498 + right;
+  const double height = top + std::max(344.0, 20 * double(curves.size())) + bottom;
   Axis xAxis(logX, lowX, highX), yAxis(logY, lowY, highY);
   auto px = [&](double x) { return left + xAxis.place(x) * (width - left - right); };
   auto py = [&](double y) { return height - bottom - yAxis.place(y) * (height - top - bottom); };

@@ -126,8 +126,8 @@ void SweepReport::printTable(const char *title, double SweepCell::*loss) const {
         text += fmt::format(" {}/{}", cell.diverged, grid.seeds.size());
       else if (evaluated && grid.seeds.size() > 1)
         text += fmt::format("±{:.4f}", cell.error);
-      if (evaluated && all[c].optimum && all[c].optimum->best == i)
-        text += "*";
+      if (evaluated)
+        text += all[c].optimum && all[c].optimum->best == i ? "*" : " ";
       // `±` is two bytes and one column.
       fmt::print("  {:>{}}", text, widths[c] + (text.find("±") != std::string::npos ? 1 : 0));
     }

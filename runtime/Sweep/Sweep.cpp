@@ -12,6 +12,7 @@
 #include "runtime/Train/Evaluate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -28,6 +29,7 @@ struct PlannedPoint {
   TrainRequest request;
   PointRecord record;
   TrainConfig config;
+  double work = 0;    ///< operations, or steps where the package does not say
   bool again = false; ///< the folder holds a point of other origin, which is to go
 };
 
@@ -93,6 +95,13 @@ Result<PlannedPoint> Sweep::plan(const GridPoint &point) {
     return Status::error("a sweep of no steps has no results");
   if (planned.config.holdout == 0)
     return Status::error("nothing is held out, and a sweep compares losses on held-out data: --holdout 0.1 would do");
+  const double steps = double(planned.config.steps);
+  MOIRE_ASSIGN(const Json cost, parseJson(package->cost_json, fmt::format("cost of `{}`", package.path())));
+  const Json each = cost.is_object() ? cost.value("flops_per_token", Json()) : Json();
+  const Json training = each.is_object() ? each.value("training", Json()) : Json();
+  planned.work = training.is_number() ? training.get<double>() * double(package->batch * package->context) *
+                                            double(planned.config.accumulate) * steps
+                                      : steps;
   // Progress is no news of a point, and neither is how often it is saved.
   change.logEvery = std::max<int64_t>(1, planned.config.steps);
   Json config = toJson(planned.config);
@@ -211,6 +220,9 @@ Result<SweepOutcome> Sweep::run() {
   outcome.config = planned.front().config;
   MOIRE_TRY(makeFolders(request.out));
   MOIRE_ASSIGN(const FolderLock lock, FolderLock::take(request.out));
+  double left = 0, spent = 0, seconds = 0;
+  for (size_t i = 0; i < planned.size(); ++i)
+    left += done[i] ? 0 : planned[i].work;
   const size_t digits = fmt::formatted_size("{}", planned.size());
   fmt::print(request.progress.to, "{} points from {} packages, {} steps each; {} done before, {} to train\n",
              planned.size(), packages.size(), outcome.config.steps, outcome.reused,
@@ -218,10 +230,16 @@ Result<SweepOutcome> Sweep::run() {
   std::fflush(request.progress.to);
   for (size_t i = 0; i < planned.size(); ++i) {
     if (!done[i]) {
-      const std::string label = fmt::format("[{:>{}}/{}] {}  ", i + 1, digits, planned.size(), planned[i].record.name);
+      const std::string when = spent > 0 ? fmt::format(", {} to go", spelledTime(left / spent * seconds)) : "";
+      const std::string label =
+          fmt::format("[{:>{}}/{}{}] {}  ", i + 1, digits, planned.size(), when, planned[i].record.name);
+      const auto start = std::chrono::steady_clock::now();
       MOIRE_ASSIGN(outcome.stopped, train(planned[i], label));
       if (outcome.stopped != 0)
         return outcome;
+      seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      spent += planned[i].work;
+      left -= planned[i].work;
     }
     outcome.results.push_back(*planned[i].record.result);
   }

@@ -53,7 +53,7 @@ ProgressLine::~ProgressLine() {
     fmt::print(style.to, "\n");
 }
 
-static std::string duration(double seconds) {
+std::string spelledTime(double seconds) {
   const auto s = static_cast<int64_t>(seconds + 0.5);
   return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
                    : fmt::format("{}:{:02}", s / 60, s % 60);
@@ -65,10 +65,10 @@ void ProgressLine::step(const StepReport &report) {
   const bool due = report.step % interval == 0 || report.step == steps || report.evalLoss;
   if (!terminal && !due)
     return;
-  std::string line =
-      fmt::format("{}step {:>{}}/{}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {:.0f} tok/s  eta {}", style.before, report.step,
-                  fmt::formatted_size("{}", steps), steps, report.loss, report.gradientNorm, report.learningRate,
-                  report.tokensPerSecond, duration(pace * static_cast<double>(steps - report.step)));
+  std::string line = fmt::format("{}step {:>{}}/{}  loss {:.4f}  norm {:.3f}  lr {:.2e}  {:.0f} tok/s  eta {}",
+                                 style.before, report.step, fmt::formatted_size("{}", steps), steps, report.loss,
+                                 report.gradientNorm, report.learningRate, report.tokensPerSecond,
+                                 spelledTime(pace * static_cast<double>(steps - report.step)));
   if (report.evalLoss)
     line += fmt::format("  eval {:.4f}", *report.evalLoss);
   if (!terminal) {

@@ -44,6 +44,9 @@ struct StepReport {
   std::optional<double> evalLoss;
 };
 
+/// `m:ss`, from an hour on `h:mm:ss`.
+std::string spelledTime(double seconds);
+
 /// Where progress goes, and what stands before each line.
 struct ProgressStyle {
   std::FILE *to = stdout;

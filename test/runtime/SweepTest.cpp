@@ -133,7 +133,7 @@ TEST_F(Sweeping, GoesOnFromACheckpoint) {
   const auto whole = runSweep(request({"0.1"}));
   ASSERT_OK(whole);
   std::filesystem::remove_all(path("sweep"));
-  // What a kill after step 3 leaves: a record without a result, and a run of three steps.
+  // What a kill after the last checkpoint leaves: a record without a result.
   auto asked = request({"0.1"});
   asked.weights = true;
   ASSERT_OK(runSweep(asked));
