@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MOIRE_ABI_VERSION 2
+#define MOIRE_ABI_VERSION 3
 #define MOIRE_PACKAGE_SYMBOL "moire_get_package"
 
 #ifdef __cplusplus
@@ -56,11 +56,13 @@ typedef struct moire_parameter {
   int64_t instances;         /**< 1 when not stacked */
   int32_t rank;              /**< of one instance */
   const int64_t *shape;      /**< of one instance, `rank` extents, row-major */
-  int64_t offset;            /**< of the first instance, in elements, in params, grads, and both moments */
+  int64_t offset;            /**< of the first instance, in elements, in params and, unless it is frozen, in grads and
+                                both moments */
   int64_t compute_offset;    /**< of the bf16 copy, in elements, in `compute`; -1 when there is none */
   int32_t init;              /**< moire_init */
   double init_a, init_b;     /**< as `init` says */
-  double lr_factor;          /**< multiplies the scheduled learning rate */
+  double lr_factor;          /**< multiplies the scheduled learning rate; 0 (without a sign_rate): the parameter is
+                                frozen, and has neither gradient nor moments */
   double decay_factor;       /**< multiplies the weight decay (0 for norms, biases, A_log, D) */
   double sign_rate;          /**< above 0: no parameter of the loss. Its gradient, which no loss_scale scales, says which
                                 way to go: the optimizer subtracts sign_rate * sign(gradient) and leaves it out of the norm,
@@ -83,9 +85,9 @@ typedef struct moire_metric {
  */
 typedef struct moire_buffers {
   void *params;   /**< T[parameter_elements], master weights */
-  void *grads;    /**< T[parameter_elements], written by train_step */
-  void *moment1;  /**< T[parameter_elements], AdamW's first moment */
-  void *moment2;  /**< T[parameter_elements], AdamW's second moment */
+  void *grads;    /**< T[trained_elements], written by train_step */
+  void *moment1;  /**< T[trained_elements], AdamW's first moment */
+  void *moment2;  /**< T[trained_elements], AdamW's second moment */
   void *compute;  /**< bf16[compute_elements], copies for products; may be null when compute_elements is 0 */
   void *arena;    /**< scratch of `arena_bytes`; contents need not survive a call */
   void *state;    /**< decoding state of `state_bytes`; all zero bytes = nothing read yet */
@@ -115,7 +117,9 @@ typedef struct moire_package {
   int64_t batch, context, vocab; /**< tokens and targets are int32[batch][context], in [0, vocab); a target of -1 is ignored */
   int64_t decode_context;  /**< positions that the decoding state has room for */
   int64_t prefill_tokens;  /**< tokens taken by one call of `prefill` */
-  int64_t parameter_elements, compute_elements, arena_bytes, state_bytes, metric_floats;
+  int64_t parameter_elements;
+  int64_t trained_elements; /**< the beginning of params that is trained; what is frozen lies behind it */
+  int64_t compute_elements, arena_bytes, state_bytes, metric_floats;
   int64_t parameter_count;
   const moire_parameter *parameters;
   int64_t metric_count;

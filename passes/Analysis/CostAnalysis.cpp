@@ -120,9 +120,10 @@ static int64_t accumulated(DictionaryAttr package) {
 std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
   ParameterLayout layout(module);
   std::map<std::string, int64_t> roles;
-  int64_t active = 0;
+  int64_t active = 0, frozen = 0;
   for (const ParameterSlot &slot : layout.slots()) {
     ParamOp param = slot.param;
+    frozen += isFrozen(param) ? slot.elements() : 0;
     roles[stringifyRole(param.getRole()).str()] += slot.elements();
     auto some = param->getAttrOfType<IntegerAttr>("moire.active_elements");
     active += some ? some.getInt() : slot.elements();
@@ -136,7 +137,7 @@ std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
   double forward = noted(module, "train", "moire.forward_flops"), training = noted(module, "train", "moire.flops");
   int64_t width = layout.elementType().getWidth() / 8;
   int64_t weights = layout.parameterElements() * width + layout.computeElements() * 2;
-  int64_t master = layout.parameterElements() * width, gradients = master, optimizer = 2 * master;
+  int64_t gradients = layout.trainedElements() * width, optimizer = 2 * gradients;
   // Batches of an update are summed beside the gradients of the last one.
   if (accumulated(module->getAttrOfType<DictionaryAttr>("moire.package")) > 1)
     gradients *= 2;
@@ -152,6 +153,8 @@ std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
     json.attributeObject("parameters", [&] {
       json.attribute("total", layout.exactElements());
       json.attribute("active", active);
+      if (frozen > 0)
+        json.attribute("frozen", frozen);
       json.attributeObject("by_role", [&] {
         for (auto &[role, elements] : roles)
           json.attribute(role, elements);

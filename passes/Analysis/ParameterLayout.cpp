@@ -3,13 +3,16 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Lays parameters out in the order of the module, each at a cache line, full precision and bf16 copies apart.
+// Lays parameters out in the order of the module, frozen ones behind the others, each at a cache line, full precision
+// and bf16 copies apart.
 //===----------------------------------------------------------------------===//
 #include "passes/Analysis/ParameterLayout.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace moire;
+
+bool moire::isFrozen(ParamOp param) { return param.getLrFactor().isZero() && !param.getSignRate(); }
 
 ParameterLayout::ParameterLayout(ModuleOp module) {
   type = Float32Type::get(module.getContext());
@@ -22,8 +25,10 @@ ParameterLayout::ParameterLayout(ModuleOp module) {
     slot.instanceElements = 1;
     for (int64_t extent : slot.instanceShape())
       slot.instanceElements *= extent;
-    slot.offset = elements;
-    elements += llvm::alignTo(slot.elements(), alignment);
+    if (!isFrozen(param)) {
+      slot.offset = trained;
+      trained += llvm::alignTo(slot.elements(), alignment);
+    }
     if (param.getCompute()) {
       slot.computeOffset = narrow;
       narrow += llvm::alignTo(slot.elements(), alignment);
@@ -34,6 +39,12 @@ ParameterLayout::ParameterLayout(ModuleOp module) {
     byName[param.getSymName()] = all.size();
     all.push_back(slot);
   }
+  elements = trained;
+  for (ParameterSlot &slot : all)
+    if (isFrozen(slot.param)) {
+      slot.offset = elements;
+      elements += llvm::alignTo(slot.elements(), alignment);
+    }
 }
 
 const ParameterSlot *ParameterLayout::lookup(StringRef name) const {

@@ -135,6 +135,7 @@ FailureOr<PackageInfo> moire::readPackageInfo(ModuleOp module) {
   PackageInfo info;
   ParameterLayout layout(module);
   info.parameterElements = layout.parameterElements();
+  info.trainedElements = layout.trainedElements();
   info.computeElements = layout.computeElements();
   info.full64 = layout.elementType().isF64();
   for (const ParameterSlot &slot : layout.slots()) {

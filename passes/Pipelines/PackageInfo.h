@@ -52,7 +52,7 @@ struct ParameterInfo {
 struct PackageInfo {
   std::string model, spec, specHash, trainJson, costJson, precision, features;
   int64_t batch = 0, context = 0, vocab = 0, prefillTokens = 0, decodeContext = 0;
-  int64_t parameterElements = 0, computeElements = 0, stateBytes = 0, metricFloats = 0;
+  int64_t parameterElements = 0, trainedElements = 0, computeElements = 0, stateBytes = 0, metricFloats = 0;
   bool full64 = false; ///< parameters, gradients, moments and metrics are f64
   std::vector<ParameterInfo> parameters;
   std::vector<FunctionInfo> functions;

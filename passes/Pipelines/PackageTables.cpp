@@ -118,6 +118,7 @@ llvm::Error moire::addPackage(llvm::Module &module, const PackageInfo &info) {
                                              tables.number(info.decodeContext),
                                              tables.number(info.prefillTokens),
                                              tables.number(info.parameterElements),
+                                             tables.number(info.trainedElements),
                                              tables.number(info.computeElements),
                                              tables.number(writer.arenaBytes()),
                                              tables.number(info.stateBytes),

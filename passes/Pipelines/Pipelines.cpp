@@ -47,6 +47,8 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   expand.decodeContext = options.decodeContext;
   expand.probe = options.probe;
   manager.addPass(createExpandBlocksPass(expand));
+  // Before anything asks what a parameter is for: of what is composed, only the parts are left.
+  manager.addPass(createProjectWeightsPass());
   // Proofs about positions come first, while every op still stands for its own place in the spec.
   if (proves(options, "causality"))
     manager.addPass(createProveCausalityPass());

@@ -8,6 +8,7 @@
 #include "mlir/IR/Remarks.h"
 #include "passes/Analysis/Dependents.h"
 #include "passes/Analysis/GradientReach.h"
+#include "passes/Analysis/ParameterLayout.h"
 #include "passes/Proofs/Passes.h"
 #include "passes/Proofs/Report.h"
 #include <map>
@@ -95,6 +96,8 @@ public:
     std::vector<std::string> lines;
     for (auto &[teachers, names] : taught)
       lines.push_back(std::to_string(names) + " parameters learn from " + teachers);
+    if (frozen > 0)
+      lines.push_back(std::to_string(frozen) + " parameters are frozen: none of them learns");
     return lines;
   }
 
@@ -175,7 +178,22 @@ private:
     return false;
   }
 
+  /// What is frozen is to be read all the same.
+  bool checkFrozen(const GradientReach &reach, ParamOp param) {
+    if (!reads(reach, 0, param)) {
+      emitError(param.getLoc()) << "parameter `" << param.getSymName() << "` is frozen, and the objective does not read it";
+      return false;
+    }
+    ++frozen;
+    if (param->getContext()->getRemarkEngine())
+      remark::analysis(param.getLoc(), remark::RemarkOpts::name("frozen").category(category))
+          << "`" + param.getSymName().str() + "` is frozen";
+    return true;
+  }
+
   bool checkParameter(const GradientReach &reach, ParamOp param) {
+    if (isFrozen(param))
+      return checkFrozen(reach, param);
     if (!teaches(reach, 0, param)) {
       InFlightDiagnostic diagnostic = emitError(param.getLoc()) << "parameter `" << param.getSymName()
                                                                 << "` is reached by no loss: its gradient is zero";
@@ -204,6 +222,7 @@ private:
   SmallVector<Term> terms;
   llvm::DenseMap<StringAttr, SmallVector<Value>> arguments;
   std::map<std::string, int64_t> taught;
+  int64_t frozen = 0;
 };
 
 /// The values of a function that depend on its data or its parameters, and not on the seed of its gradients alone.

@@ -16,13 +16,14 @@ Result<Model> Model::make(Package package, Use use) {
   Model model(std::move(package));
   const moire_package &p = *model.held;
   const size_t master = static_cast<size_t>(p.parameter_elements) * model.held.elementBytes();
+  const size_t trained = static_cast<size_t>(p.trained_elements) * model.held.elementBytes();
   MOIRE_ASSIGN(model.params, Buffer::allocate(master, "parameters"));
   MOIRE_ASSIGN(model.compute, Buffer::allocate(static_cast<size_t>(p.compute_elements) * 2, "bf16 parameters"));
   MOIRE_ASSIGN(model.arena, Buffer::allocate(static_cast<size_t>(p.arena_bytes), "arena"));
   if (use == Use::Train) {
-    MOIRE_ASSIGN(model.grads, Buffer::allocate(master, "gradients"));
-    MOIRE_ASSIGN(model.moment1, Buffer::allocate(master, "first moments"));
-    MOIRE_ASSIGN(model.moment2, Buffer::allocate(master, "second moments"));
+    MOIRE_ASSIGN(model.grads, Buffer::allocate(trained, "gradients"));
+    MOIRE_ASSIGN(model.moment1, Buffer::allocate(trained, "first moments"));
+    MOIRE_ASSIGN(model.moment2, Buffer::allocate(trained, "second moments"));
   }
   if (use == Use::Generate) {
     MOIRE_ASSIGN(model.state, Buffer::allocate(static_cast<size_t>(p.state_bytes), "decoding state"));

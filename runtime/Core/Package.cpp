@@ -18,6 +18,8 @@
 
 namespace moire::runtime {
 
+bool isFrozen(const moire_parameter &parameter) { return parameter.lr_factor == 0 && !(parameter.sign_rate > 0); }
+
 int64_t instanceElements(const moire_parameter &parameter) {
   int64_t elements = 1;
   for (int32_t i = 0; i < parameter.rank; ++i)
@@ -46,6 +48,7 @@ static Status checkHeader(const moire_package &p, const std::string &path) {
         std::tuple("decode_context", p.decode_context, int64_t(0), INT64_MAX),
         std::tuple("prefill_tokens", p.prefill_tokens, int64_t(0), most),
         std::tuple("parameter_elements", p.parameter_elements, int64_t(0), INT64_MAX / 8),
+        std::tuple("trained_elements", p.trained_elements, int64_t(0), p.parameter_elements),
         std::tuple("compute_elements", p.compute_elements, int64_t(0), INT64_MAX / 8),
         std::tuple("arena_bytes", p.arena_bytes, int64_t(0), INT64_MAX),
         std::tuple("state_bytes", p.state_bytes, int64_t(0), INT64_MAX),
@@ -70,7 +73,8 @@ static Status checkTables(const moire_package &p, const std::string &path) {
     int64_t elements = sane ? parameter.instances : 0;
     for (int32_t d = 0; sane && d < parameter.rank; ++d)
       sane = parameter.shape[d] > 0 && !__builtin_mul_overflow(elements, parameter.shape[d], &elements);
-    if (!sane || elements > p.parameter_elements - parameter.offset)
+    const int64_t end = isFrozen(parameter) ? p.parameter_elements : p.trained_elements;
+    if (!sane || elements > end - parameter.offset)
       return Status::error("package `{}` is malformed: parameter `{}` lies outside of its buffer", path,
                            parameter.name ? parameter.name : "");
     for (int64_t instance = 0; instance < parameter.instances; ++instance)

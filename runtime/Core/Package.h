@@ -44,6 +44,9 @@ private:
 /// Elements of one instance of a parameter.
 int64_t instanceElements(const moire_parameter &parameter);
 
+/// Whether no update changes the parameter; it has no gradient and no moments.
+bool isFrozen(const moire_parameter &parameter);
+
 } // namespace moire::runtime
 
 #endif // MOIRE_RUNTIME_CORE_PACKAGE_H

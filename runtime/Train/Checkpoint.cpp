@@ -77,11 +77,14 @@ Status tidyCheckpoints(const std::string &run, int64_t keep) {
 
 static const char *dtypeOf(const Model &model) { return model.package().elementBytes() == 8 ? "F64" : "F32"; }
 
-/// The tensors of a buffer, one per instance, called `path` + `suffix`.
-static std::vector<StoredTensor> tensorsOf(const Model &model, void *buffer, const std::string &suffix) {
+/// The tensors of a buffer, one per instance, called `path` + `suffix`; without `frozen`, those of trained parameters.
+static std::vector<StoredTensor> tensorsOf(const Model &model, void *buffer, const std::string &suffix,
+                                           bool frozen = true) {
   std::vector<StoredTensor> tensors;
   const size_t size = model.package().elementBytes();
   (void)forEachInstance(*model.package(), [&](const Instance &instance) -> Status {
+    if (!frozen && isFrozen(instance.parameter))
+      return {};
     StoredTensor tensor{instance.path + suffix, dtypeOf(model), {}, nullptr, 0};
     tensor.shape.assign(instance.parameter.shape, instance.parameter.shape + instance.parameter.rank);
     tensor.data = static_cast<const char *>(buffer) + static_cast<size_t>(instance.offset) * size;
@@ -93,8 +96,8 @@ static std::vector<StoredTensor> tensorsOf(const Model &model, void *buffer, con
 }
 
 static std::vector<StoredTensor> optimizerTensors(const Model &model) {
-  std::vector<StoredTensor> tensors = tensorsOf(model, model.buffers().moment1, ".moment1");
-  for (StoredTensor &tensor : tensorsOf(model, model.buffers().moment2, ".moment2"))
+  std::vector<StoredTensor> tensors = tensorsOf(model, model.buffers().moment1, ".moment1", /*frozen=*/false);
+  for (StoredTensor &tensor : tensorsOf(model, model.buffers().moment2, ".moment2", /*frozen=*/false))
     tensors.push_back(std::move(tensor));
   return tensors;
 }

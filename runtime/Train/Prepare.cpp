@@ -121,10 +121,22 @@ static Result<TokenStream> openData(const TrainRequest &request, const moire_pac
   return data;
 }
 
+/// First values are drawn for what is trained; what never changes needs values that mean something.
+static Status checkNothingFrozen(const moire_package &package) {
+  for (int64_t i = 0; i < package.parameter_count; ++i)
+    if (isFrozen(package.parameters[i]))
+      return Status::error("`{}` is frozen, and a new run has no values for it: `moire transform` makes them, --from "
+                           "takes them",
+                           package.parameters[i].paths[0]);
+  return {};
+}
+
 /// The first weights of a run: those of --from, with a note of it in the state, or initialised.
 static Status firstWeights(const TrainRequest &request, Model &model, RunState &state) {
-  if (request.from.empty())
+  if (request.from.empty()) {
+    MOIRE_TRY(checkNothingFrozen(*model.package()));
     return initialise(model, state.config.seed);
+  }
   MOIRE_ASSIGN(const FoundCheckpoint found, locateCheckpoint(request.from, -1));
   MOIRE_ASSIGN(const RunState source, readState(found.checkpoint));
   if (source.tokenizer != state.tokenizer)
@@ -161,8 +173,8 @@ Result<PreparedRun> prepare(const TrainRequest &asked) {
                          state.config.steps);
 
   MOIRE_ASSIGN(Model model, Model::make(package, Use::Train));
-  const size_t master = static_cast<size_t>(package->parameter_elements) * package.elementBytes();
-  MOIRE_ASSIGN(Buffer accumulator, Buffer::allocate(state.config.accumulate > 1 ? master : 0, "accumulated gradients"));
+  const size_t trained = static_cast<size_t>(package->trained_elements) * package.elementBytes();
+  MOIRE_ASSIGN(Buffer accumulator, Buffer::allocate(state.config.accumulate > 1 ? trained : 0, "accumulated gradients"));
   if (request.resume)
     MOIRE_TRY(loadCheckpoint(checkpointPath(folder, state.progress.step), model, /*optimizer=*/true));
   MOIRE_ASSIGN(const Tokenizer tokenizer, Tokenizer::make(request.record.tokenizer));

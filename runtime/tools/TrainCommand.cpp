@@ -34,7 +34,7 @@ void announce(const PreparedRun &run, const RunRecord &record) {
              run.model.package().precisionName(), package.spec_hash);
   fmt::print("memory: {:.1f} MiB, of them {:.1f} for gradients and moments, {:.1f} of scratch\n",
              megabytes(run.model.bytes() + run.accumulator.bytes()),
-             megabytes(3 * static_cast<size_t>(package.parameter_elements) * run.model.package().elementBytes()),
+             megabytes(3 * static_cast<size_t>(package.trained_elements) * run.model.package().elementBytes()),
              megabytes(static_cast<size_t>(package.arena_bytes)));
   fmt::print("data: {} tokens to train on, {} held out ({})\n", run.split.train.size(), run.split.heldOut.size(),
              run.state.tokenizer);

@@ -39,8 +39,8 @@ class Package(c.Structure):
         (name, c.c_char_p) for name in ("model", "compiler", "spec", "spec_hash", "target", "features", "train_json",
                                         "cost_json")] + [("precision", c.c_int32), ("reserved", c.c_int32)] + [
         (name, c.c_int64) for name in ("batch", "context", "vocab", "decode_context", "prefill_tokens",
-                                       "parameter_elements", "compute_elements", "arena_bytes", "state_bytes",
-                                       "metric_floats", "parameter_count")] + [
+                                       "parameter_elements", "trained_elements", "compute_elements", "arena_bytes",
+                                       "state_bytes", "metric_floats", "parameter_count")] + [
         ("parameters", c.POINTER(Parameter)), ("metric_count", c.c_int64), ("metrics", c.POINTER(Metric)),
         ("train_step", c.CFUNCTYPE(c.c_int32, c.POINTER(Buffers), c.c_void_p, c.c_void_p, c.c_double, c.c_void_p)),
         ("accumulate", c.CFUNCTYPE(c.c_int32, c.POINTER(Buffers), c.c_void_p)),
@@ -100,8 +100,8 @@ class Model:
         p = self.package = self.code.moire_get_package().contents
         assert p.struct_bytes == c.sizeof(Package), (p.struct_bytes, c.sizeof(Package))
         self.real = np.float64 if p.precision == 2 else np.float32
-        self.arrays = {name: aligned(p.parameter_elements, self.real)
-                       for name in ("params", "grads", "moment1", "moment2")}
+        self.arrays = {name: aligned(p.trained_elements, self.real) for name in ("grads", "moment1", "moment2")}
+        self.arrays["params"] = aligned(p.parameter_elements, self.real)
         self.arrays["compute"] = aligned(max(p.compute_elements, 1), np.uint16)
         self.arrays["arena"] = aligned(p.arena_bytes, np.uint8)
         self.arrays["state"] = aligned(max(p.state_bytes, 1), np.uint8)
@@ -112,6 +112,8 @@ class Model:
         views = {}
         for i in range(self.package.parameter_count):
             q = self.package.parameters[i]
+            if which != "params" and q.lr_factor == 0 and q.sign_rate == 0:
+                continue  # frozen
             shape = [q.shape[d] for d in range(q.rank)]
             size = int(np.prod(shape))
             for k in range(q.instances):

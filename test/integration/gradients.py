@@ -123,7 +123,12 @@ ISOLATED = ("learned positions, layer norm", "attention, grouped, rotary, bias",
 
 
 def check(name, body, *options, frame=FRAME):
-    model = Model(compile_spec(frame.format(body=body), "--precision=f64", *options))
+    return check_package(name, compile_spec(frame.format(body=body), "--precision=f64", *options))
+
+
+def check_package(name, package):
+    """Whether the gradients of an f64 package are what differences of its loss are."""
+    model = Model(package)
     model.randomise(seed=1)
     tokens, targets = model.tokens(seed=2)
     model.train_step(tokens, targets)
@@ -135,8 +140,8 @@ def check(name, body, *options, frame=FRAME):
         return total / count
 
     random, worst, where = np.random.default_rng(3), 0, ""
-    for path, value in model.tensors().items():
-        gradient = gradients[path]
+    for path, gradient in gradients.items():
+        value = model.tensors()[path]
         largest = np.zeros_like(gradient)
         largest.flat[np.abs(gradient).argmax()] = 1
         for direction in (random.standard_normal(value.shape), largest):

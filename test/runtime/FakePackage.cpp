@@ -258,6 +258,7 @@ extern "C" const moire_package *moire_get_package(void) {
       decodeContext,
       prefillTokens,
       elements,
+      elements,
       computeElements,
       V * int64_t(sizeof(double)),
       64,

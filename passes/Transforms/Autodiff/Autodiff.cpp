@@ -7,8 +7,10 @@
 //===----------------------------------------------------------------------===//
 #include "dialect/IR/ReverseRules.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Analysis/ParameterLayout.h"
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Autodiff/ReverseBlock.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -59,10 +61,14 @@ private:
   LogicalResult collect() {
     llvm::StringMap<unsigned> byParameter;
     Builder builder(function.getContext());
+    auto module = function->getParentOfType<ModuleOp>();
+    for (auto param : module.getOps<ParamOp>())
+      if (isFrozen(param))
+        frozen.insert(param.getSymName());
     for (BlockArgument argument : function.getArguments()) {
       unsigned number = argument.getArgNumber();
       auto parameter = function.getArgAttrOfType<FlatSymbolRefAttr>(number, "moire.param");
-      if (!parameter && !function.getArgAttr(number, "moire.differentiate"))
+      if (parameter ? frozen.contains(parameter.getValue()) : !function.getArgAttr(number, "moire.differentiate"))
         continue;
       auto type = dyn_cast<RankedTensorType>(argument.getType());
       if (!type || !isa<FloatType>(type.getElementType()))
@@ -84,8 +90,8 @@ private:
       gradients.push_back(
           {{argument}, fullTensor(type), builder.getNamedAttr("moire.gradient", parameter), argument.getLoc()});
     }
-    for (auto param : function->getParentOfType<ModuleOp>().getOps<ParamOp>()) {
-      if (byParameter.contains(param.getSymName()))
+    for (auto param : module.getOps<ParamOp>()) {
+      if (byParameter.contains(param.getSymName()) || frozen.contains(param.getSymName()))
         continue;
       auto type = cast<RankedTensorType>(param.getType());
       gradients.push_back({{},
@@ -150,6 +156,7 @@ private:
   Recompute recompute;
   func::ReturnOp terminator;
   SmallVector<Gradient> gradients;
+  llvm::StringSet<> frozen; ///< parameters that no gradient is computed of
 };
 
 /// The number of the result that is the objective, or none; fails on what cannot be one.

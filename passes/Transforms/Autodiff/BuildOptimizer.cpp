@@ -41,9 +41,9 @@ public:
 
   void buildStep() {
     SmallVector<Argument> arguments{{"params", kernels.flatType()},
-                                    {"grads", kernels.flatType()},
-                                    {"moment1", kernels.flatType()},
-                                    {"moment2", kernels.flatType()}};
+                                    {"grads", kernels.trainedType()},
+                                    {"moment1", kernels.trainedType()},
+                                    {"moment2", kernels.trainedType()}};
     if (kernels.computeType())
       arguments.push_back({"compute", kernels.computeType()});
     size_t buffers = arguments.size();
@@ -82,8 +82,8 @@ public:
 
   void buildAccumulate() {
     func::FuncOp function =
-        begin("accumulate", {{"accumulator", kernels.flatType()}, {"grads", kernels.flatType()}}, b.getI32Type());
-    launch(accumulateKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)), allTasks());
+        begin("accumulate", {{"accumulator", kernels.trainedType()}, {"grads", kernels.trainedType()}}, b.getI32Type());
+    launch(accumulateKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)), movedTasks());
     func::ReturnOp::create(b, code(0));
   }
 
@@ -93,7 +93,8 @@ public:
       arguments.append({{"params", kernels.flatType()}, {"compute", kernels.computeType()}});
     func::FuncOp function = begin("refresh", arguments, b.getI32Type());
     if (kernels.computeType())
-      launch(refreshKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)), allTasks());
+      launch(refreshKernel, llvm::to_vector(llvm::map_range(function.getArguments(), toValue)),
+             movedTasks() + kernels.frozenTaskCount());
     func::ReturnOp::create(b, code(0));
   }
 
@@ -116,7 +117,7 @@ private:
     return function;
   }
 
-  int64_t allTasks() const { return kernels.taskCount() + kernels.signTaskCount(); }
+  int64_t movedTasks() const { return kernels.taskCount() + kernels.signTaskCount(); }
 
   void launch(StringRef kernel, ValueRange buffers, int64_t tasks) {
     LaunchOp::create(b, kernel, static_cast<uint64_t>(tasks), /*grain=*/uint64_t(1), buffers);

@@ -65,6 +65,7 @@ Value bits(ImplicitLocOpBuilder &b, Type type, int64_t value) {
 Kernels::Kernels(ModuleOp module, const ParameterLayout &layout, unsigned bits, bool nativeBf16)
     : module(module), element(layout.elementType()), width(bits / element.getWidth()), nativeBf16(nativeBf16) {
   flat = MemRefType::get({layout.parameterElements()}, element);
+  trained = MemRefType::get({layout.trainedElements()}, element);
   if (layout.computeElements() > 0)
     compute = MemRefType::get({layout.computeElements()}, BFloat16Type::get(module.getContext()));
   writeTasks(layout);
@@ -81,15 +82,20 @@ void Kernels::writeTasks(const ParameterLayout &layout) {
     }
   };
   for (const ParameterSlot &slot : layout.slots())
-    if (ParamOp param = slot.param; !param.getSignRate())
+    if (ParamOp param = slot.param; !param.getSignRate() && !isFrozen(param))
       addTasks(slot, param.getLrFactor().convertToDouble(), param.getDecayFactor().convertToDouble());
   tasks = places.size() / 3;
   // After those of AdamW, so that these are a range of their own.
   for (const ParameterSlot &slot : layout.slots())
     if (ParamOp param = slot.param; param.getSignRate())
       addTasks(slot, param.getSignRate()->convertToDouble(), 0);
+  signTasks = places.size() / 3 - tasks;
+  // Last those that only have a copy to make.
+  for (const ParameterSlot &slot : layout.slots())
+    if (isFrozen(slot.param) && slot.computeOffset >= 0)
+      addTasks(slot, 0, 0);
   int64_t all = places.size() / 3;
-  signTasks = all - tasks;
+  frozenTasks = all - tasks - signTasks;
   OpBuilder builder(module.getContext());
   taskType = MemRefType::get({all, 3}, builder.getI64Type());
   factorType = MemRefType::get({all, 2}, builder.getF64Type());
@@ -169,7 +175,7 @@ Value Kernels::toBf16(Builder &b, Value value) {
 void Kernels::buildNorm(StringRef name) {
   Type f64 = Float64Type::get(module.getContext());
   auto partials = MemRefType::get({tasks}, f64);
-  buildKernel(name, {flat, partials}, [&](Builder &b, const Task &task, ValueRange buffers) {
+  buildKernel(name, {trained, partials}, [&](Builder &b, const Task &task, ValueRange buffers) {
     auto square = [&](Type type, Value index) -> Value {
       Value x = load(b, type, buffers[0], index);
       if (element != f64)
@@ -209,7 +215,7 @@ void Kernels::buildNorm(StringRef name) {
 
 void Kernels::buildUpdate(StringRef name) {
   auto coefficients = MemRefType::get({CoefficientCount}, Float64Type::get(module.getContext()));
-  SmallVector<Type> types{flat, flat, flat, flat};
+  SmallVector<Type> types{flat, trained, trained, trained};
   if (compute)
     types.push_back(compute);
   types.push_back(coefficients);
@@ -274,11 +280,11 @@ void Kernels::buildSign(StringRef name) {
       store(b, arith::AddFOp::create(b, arith::SubFOp::create(b, p, down), up), buffers[0], index);
     });
   };
-  buildKernel(name, {flat, flat}, body, /*first=*/tasks);
+  buildKernel(name, {flat, trained}, body, /*first=*/tasks);
 }
 
 void Kernels::buildAccumulate(StringRef name) {
-  buildKernel(name, {flat, flat}, [&](Builder &b, const Task &task, ValueRange buffers) {
+  buildKernel(name, {trained, trained}, [&](Builder &b, const Task &task, ValueRange buffers) {
     sweep(b, task, [&](Builder &b, Type type, Value index, Value) {
       store(b, add(b, load(b, type, buffers[0], index), load(b, type, buffers[1], index)), buffers[0], index);
     });

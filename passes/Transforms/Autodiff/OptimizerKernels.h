@@ -48,11 +48,13 @@ public:
   /// Kernel(begin, end, params, compute): the bf16 copy.
   void buildRefresh(llvm::StringRef name);
 
-  /// Tasks of the parameters that AdamW moves, and of those that follow the sign rule.
+  /// Tasks of the parameters that AdamW moves, of those that follow the sign rule, and of frozen ones that are copied.
   int64_t taskCount() const { return tasks; }
   int64_t signTaskCount() const { return signTasks; }
-  /// Types of params, grads and moments; of the bf16 copies (null when there are none).
+  int64_t frozenTaskCount() const { return frozenTasks; }
+  /// Types of params; of grads and moments; of the bf16 copies (null when there are none).
   mlir::MemRefType flatType() const { return flat; }
+  mlir::MemRefType trainedType() const { return trained; }
   mlir::MemRefType computeType() const { return compute; }
 
 private:
@@ -78,8 +80,8 @@ private:
   mlir::FloatType element;
   int64_t width; ///< elements in a vector
   bool nativeBf16;
-  int64_t tasks = 0, signTasks = 0;
-  mlir::MemRefType flat, compute, taskType, factorType;
+  int64_t tasks = 0, signTasks = 0, frozenTasks = 0;
+  mlir::MemRefType flat, trained, compute, taskType, factorType;
 };
 
 } // namespace moire::optimizer

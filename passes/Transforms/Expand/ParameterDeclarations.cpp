@@ -103,6 +103,11 @@ LogicalResult ParameterDeclarations::add(Operation *block, StringRef suffix, Arr
   return success();
 }
 
+void ParameterDeclarations::notePieces(Operation *block, StringRef suffix, ArrayRef<int64_t> pieces) {
+  if (module->hasAttr("moire.source_shapes"))
+    find(block, suffix)->setAttr("moire.pieces", DenseI64ArrayAttr::get(block->getContext(), pieces));
+}
+
 LogicalResult ParameterDeclarations::addLinear(Operation *block, StringRef name, int64_t in, int64_t out, Role role,
                                                bool bias) {
   std::string prefix = name.empty() ? "" : (name + ".").str();
@@ -174,6 +179,8 @@ LogicalResult ParameterDeclarations::addExperts(ExpertsOp op) {
   if (failed(product(gated ? "gate_up" : "up", inner, gated ? 2 * hidden : hidden)) ||
       failed(product("down", hidden, inner)))
     return failure();
+  if (gated)
+    notePieces(op, "gate_up.weight", {hidden, hidden});
   int64_t shared = op.getSharedHidden();
   if (shared == 0)
     return success();
@@ -182,6 +189,8 @@ LogicalResult ParameterDeclarations::addExperts(ExpertsOp op) {
                        op.getSharedBias())) ||
       failed(addLinear(op, "shared.down", shared, width, Role::Ffn, op.getSharedBias())))
     return failure();
+  if (gated)
+    notePieces(op, "shared.gate_up.weight", {shared, shared});
   return op.getSharedGate() ? add(op, "shared_gate.weight", {width, 1}, Role::Router, productInit(width), true, false)
                             : success();
 }
@@ -258,6 +267,7 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
         if (op.getGate() && failed(addLinear(op, "gate", width, op.getGate() == OutputGate::Head ? heads : inner,
                                              Role::Attention, /*bias=*/false)))
           return failure();
+        notePieces(op, "qkv.weight", {queries, keys, kvHeads * op.valueSize()});
         return addLinear(op, "out", inner, widthOf(op.getY()), Role::Attention, op.getBias());
       })
       .Case([&](LatentAttentionOp op) { return addLatentAttention(op); })
@@ -272,6 +282,7 @@ LogicalResult ParameterDeclarations::declare(Operation *block) {
         int64_t width = widthOf(op.getX()), hidden = op.getHidden();
         if (failed(addLinear(op, "gate_up", width, 2 * hidden, Role::Ffn, op.getBias())))
           return failure();
+        notePieces(op, "gate_up.weight", {hidden, hidden});
         return addLinear(op, "down", hidden, width, Role::Ffn, op.getBias());
       })
       .Case([&](RouterOp op) { return addRouter(op); })

@@ -51,6 +51,9 @@ private:
   /// reads it, in the activations' type. With a `signRate` the optimizer follows the sign rule.
   llvm::LogicalResult add(mlir::Operation *block, llvm::StringRef suffix, llvm::ArrayRef<int64_t> shape, Role role,
                           Initial init, bool decays, bool product, double signRate = 0);
+  /// Notes that the columns of `block`'s parameter `suffix` are of several kinds, so many of each: see
+  /// moire-project-weights, which alone asks.
+  void notePieces(mlir::Operation *block, llvm::StringRef suffix, llvm::ArrayRef<int64_t> pieces);
   /// The matrix and the bias of an affine map, under `name` (or directly under the block when it is empty).
   llvm::LogicalResult addLinear(mlir::Operation *block, llvm::StringRef name, int64_t in, int64_t out, Role role,
                                 bool bias);
