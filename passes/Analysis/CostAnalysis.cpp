@@ -8,6 +8,7 @@
 #include "passes/Analysis/CostAnalysis.h"
 #include "passes/Analysis/ParameterLayout.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Support/JSON.h"
 #include <algorithm>
 #include <cmath>
@@ -29,22 +30,25 @@ static Cost costOf(Block &block) {
 
 Cost moire::costOf(func::FuncOp function) { return ::costOf(function.getBody().front()); }
 
-/// The function argument that `value` is, or is a piece of.
-static BlockArgument sourceArgument(Value value) {
-  while (true) {
-    if (auto argument = dyn_cast<BlockArgument>(value)) {
-      auto repeat = dyn_cast<RepeatOp>(argument.getOwner()->getParentOp());
-      if (!repeat)
-        return argument;
-      unsigned number = argument.getArgNumber();
-      value = repeat->getOperand(number); // carried values and slices, in the order of the arguments
-      continue;
-    }
-    Operation *op = value.getDefiningOp();
-    if (!isa<ReshapeOp, SliceOp, CastOp>(op))
-      return {};
-    value = op->getOperand(0);
+/// Calls `visit` for the arguments of the function that `value` is made of, each once, if it is made of parameters
+/// alone: a matrix of weights, or one that is composed of several. Whether it is.
+static bool visitWeights(Value value, llvm::SmallPtrSetImpl<void *> &seen, function_ref<void(BlockArgument)> visit) {
+  if (!seen.insert(value.getAsOpaquePointer()).second)
+    return true;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    Operation *owner = argument.getOwner()->getParentOp();
+    if (auto repeat = dyn_cast<RepeatOp>(owner))
+      return argument.getArgNumber() >= repeat.getNumCarried() &&
+             visitWeights(repeat->getOperand(argument.getArgNumber()), seen, visit);
+    auto function = dyn_cast<func::FuncOp>(owner);
+    if (!function || !function.getArgAttr(argument.getArgNumber(), "moire.param"))
+      return false;
+    visit(argument);
+    return true;
   }
+  Operation *op = value.getDefiningOp();
+  return !isa<RepeatOp>(op) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return visitWeights(operand, seen, visit); });
 }
 
 /// How often each copy of `param` is read by one run of `op`'s function.
@@ -62,16 +66,26 @@ static double usesOf(Operation *op, ParamOp param) {
 static void noteActive(func::FuncOp function, int64_t tokens, SymbolTable &symbols) {
   llvm::MapVector<ParamOp, double> shares;
   function.walk([&](GroupedLinearOp op) {
-    BlockArgument argument = sourceArgument(op.getW());
-    if (!argument || op.getTranspose())
+    llvm::SmallPtrSet<void *, 16> seen;
+    llvm::SmallVector<BlockArgument> weights;
+    // Weights may be composed of others; a product of weights alone is such a composition, and no token passes it.
+    auto isWeight = [&](Value value) {
+      return visitWeights(value, seen, [&](BlockArgument argument) { weights.push_back(argument); });
+    };
+    if (op.getTranspose() || !isWeight(op.getW()))
       return;
-    auto name = function.getArgAttrOfType<FlatSymbolRefAttr>(argument.getArgNumber(), "moire.param");
-    auto param = name ? symbols.lookup<ParamOp>(name.getValue()) : ParamOp();
-    if (!param)
+    size_t read = weights.size();
+    seen.clear();
+    if (isWeight(op.getX()))
       return;
+    weights.resize(read);
     int64_t rows = cast<ShapedType>(op.getY().getType()).getDimSize(0);
     int64_t experts = cast<ShapedType>(op.getW().getType()).getDimSize(0);
-    shares[param] += usesOf(op, param) * double(rows) / double(tokens * experts);
+    for (BlockArgument argument : weights) {
+      auto name = function.getArgAttrOfType<FlatSymbolRefAttr>(argument.getArgNumber(), "moire.param");
+      if (auto param = symbols.lookup<ParamOp>(name.getValue()))
+        shares[param] += usesOf(op, param) * double(rows) / double(tokens * experts);
+    }
   });
   for (auto [param, share] : shares) {
     int64_t active = std::llround(double(param.getType().getNumElements()) * std::min(share, 1.0));

@@ -181,7 +181,8 @@ private:
   /// What is frozen is to be read all the same.
   bool checkFrozen(const GradientReach &reach, ParamOp param) {
     if (!reads(reach, 0, param)) {
-      emitError(param.getLoc()) << "parameter `" << param.getSymName() << "` is frozen, and the objective does not read it";
+      emitError(param.getLoc()) << "parameter `" << param.getSymName()
+                                << "` is frozen, and the objective does not read it";
       return false;
     }
     ++frozen;

@@ -174,7 +174,8 @@ Result<PreparedRun> prepare(const TrainRequest &asked) {
 
   MOIRE_ASSIGN(Model model, Model::make(package, Use::Train));
   const size_t trained = static_cast<size_t>(package->trained_elements) * package.elementBytes();
-  MOIRE_ASSIGN(Buffer accumulator, Buffer::allocate(state.config.accumulate > 1 ? trained : 0, "accumulated gradients"));
+  MOIRE_ASSIGN(Buffer accumulator,
+               Buffer::allocate(state.config.accumulate > 1 ? trained : 0, "accumulated gradients"));
   if (request.resume)
     MOIRE_TRY(loadCheckpoint(checkpointPath(folder, state.progress.step), model, /*optimizer=*/true));
   MOIRE_ASSIGN(const Tokenizer tokenizer, Tokenizer::make(request.record.tokenizer));

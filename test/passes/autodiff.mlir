@@ -113,3 +113,21 @@ func.func @gap(%x: tensor<2x6xf32> {moire.differentiate}) -> (tensor<f32> {moire
   %l = moire.reduce_leading %e : tensor<2x2xf32> to tensor<f32>
   return %l : tensor<f32>
 }
+
+// -----
+
+// A frozen parameter has no gradient, read or not, and no product is made for one.
+moire.param @in : tensor<2x4xf32> role ffn init normal {paths = ["in"], stack = 0 : i64}
+moire.param @source : tensor<4x3xf32> role ffn init normal {lr_factor = 0.0, paths = ["source"], stack = 0 : i64}
+moire.param @other : tensor<4x3xf32> role ffn init normal {lr_factor = 0.0, paths = ["other"], stack = 0 : i64}
+// CHECK-LABEL: func.func @frozen
+// CHECK-SAME: -> (tensor<2x4xf32> {moire.gradient = @in}) {
+func.func @frozen(%in: tensor<2x4xf32> {moire.param = @in}, %source: tensor<4x3xf32> {moire.param = @source}) -> (tensor<f32> {moire.objective}) {
+  // CHECK-NOT: moire.linear_grad_weight
+  // CHECK: %[[DIN:.*]] = moire.linear %{{.*}}, %{{.*}} transpose
+  // CHECK-NOT: moire.linear_grad_weight
+  // CHECK: return %[[DIN]] : tensor<2x4xf32>
+  %y = moire.linear %in, %source : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  %l = moire.reduce_leading %y : tensor<2x3xf32> to tensor<f32>
+  return %l : tensor<f32>
+}

@@ -102,3 +102,26 @@ module {
 }
 // CHECK: module {
 // CHECK-NEXT: }
+
+// -----
+
+// Frozen parameters lie behind the others: gradients and moments end before them. Their only task is the bf16 copy.
+// expected-remark @below {{AdamW over 60 elements in 1 tasks}}
+module {
+moire.param @frozen : tensor<40xf32> role ffn init normal {stack = 0 : i64, paths = ["frozen"], compute, lr_factor = 0.0}
+moire.param @w : tensor<20xf32> role ffn init normal {stack = 0 : i64, paths = ["w"]}
+}
+// CHECK: memref.global "private" constant @moire_optimizer_tasks
+// CHECK-SAME{LITERAL}: dense<[[0, 20, -1], [32, 40, 0]]>
+// CHECK-LABEL: func.func private @moire_optimizer_norm(
+// CHECK-SAME: memref<32xf32>, %{{.*}}: memref<1xf64>)
+// CHECK-LABEL: func.func @optimizer_step(
+// CHECK-SAME: memref<80xf32> {moire.abi = "params"}
+// CHECK-SAME: memref<32xf32> {moire.abi = "grads"}
+// CHECK-SAME: memref<32xf32> {moire.abi = "moment1"}
+// CHECK: moire.launch @moire_optimizer_update count 1
+// CHECK-LABEL: func.func @accumulate(
+// CHECK-SAME: memref<32xf32> {moire.abi = "accumulator"}
+// CHECK: moire.launch @moire_accumulate count 1
+// CHECK-LABEL: func.func @refresh(
+// CHECK: moire.launch @moire_refresh count 2

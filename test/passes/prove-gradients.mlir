@@ -146,3 +146,18 @@ func.func @train(%x: tensor<4x8xf32>, %seed: tensor<f32> {moire.seed})
   %sum = moire.reduce_leading %x : tensor<4x8xf32> to tensor<8xf32>
   return %zero, %ones, %sum : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
 }
+
+// -----
+
+// What is frozen learns nothing, and is to be read all the same.
+// expected-remark @below {{`w.in` learns from the objective}}
+moire.param @w.in : tensor<2x4xf32> role ffn init normal {paths = ["w.in"], stack = 0 : i64}
+// expected-remark @below {{`w.source` is frozen}}
+moire.param @w.source : tensor<4x3xf32> role ffn init normal {lr_factor = 0.0, paths = ["w.source"], stack = 0 : i64}
+// expected-error @below {{parameter `unread` is frozen, and the objective does not read it}}
+moire.param @unread : tensor<4x3xf32> role ffn init normal {lr_factor = 0.0, paths = ["unread"], stack = 0 : i64}
+func.func @train(%in: tensor<2x4xf32> {moire.param = @w.in}, %source: tensor<4x3xf32> {moire.param = @w.source}) -> (tensor<f32> {moire.objective}) {
+  %y = moire.linear %in, %source : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  %l = moire.reduce_leading %y : tensor<2x3xf32> to tensor<f32>
+  return %l : tensor<f32>
+}

@@ -70,7 +70,8 @@ std::string whyNot(ParamOp param, ArrayRef<int64_t> from, ArrayRef<int64_t> to) 
   if (param.getRole() == Role::Attention) {
     bool last = param.getSymName().ends_with(".out.weight");
     if (last ? reads : writes)
-      return "heads keep their number and size: give the layer a `head_dim` (and latent sizes) that does not follow what "
+      return "heads keep their number and size: give the layer a `head_dim` (and latent sizes) that does not follow "
+             "what "
              "shrinks";
   }
   if (param.getRole() == Role::Embedding && reads)
@@ -348,8 +349,9 @@ private:
         };
         auto type = cast<RankedTensorType>(lookup.getY().getType());
         Matrices m(b, lookup.getLoc());
-        Value projected = LinearOp::create(b, lookup.getLoc(), type.clone(full), rows(values.source), values.out, Value(),
-                                           /*transpose=*/false);
+        Value projected =
+            LinearOp::create(b, lookup.getLoc(), type.clone(full), rows(values.source), values.out, Value(),
+                             /*transpose=*/false);
         lookup.replaceAllUsesWith(m.cast(m.sum(projected, rows(values.aux)), read));
         lookup.erase();
       }
