@@ -60,12 +60,12 @@ module attributes {moire.source_shapes = {"l.#.w" = array<i64: 8, 16>}} {
 // Columns of two kinds have projections of their own, one below the other.
 // CHECK: moire.param @w.in : tensor<4x3xf32>
 // CHECK: moire.param @w.out : tensor<8x2xf32>
-// CHECK-SAME: %[[W:.*]]: tensor<3x8xf32> {moire.param = @w.source}, %[[IN:.*]]: tensor<4x3xf32> {moire.param = @w.in}, %[[OUT:.*]]: tensor<8x2xf32> {moire.param = @w.out}, %[[AUX:.*]]: tensor<2x4xf32> {moire.param = @w.aux}
+// CHECK: %[[W:[a-z0-9]*]]: tensor<3x8xf32> {moire.param = @w.source}, %[[IN:.*]]: tensor<4x3xf32> {moire.param = @w.in}, %[[OUT:.*]]: tensor<8x2xf32> {moire.param = @w.out}, %[[AUX:.*]]: tensor<2x4xf32> {moire.param = @w.aux}
 // CHECK-DAG: %[[W0:.*]] = moire.slice %[[W]] dim 1 at 0 : tensor<3x8xf32> to tensor<3x4xf32>
 // CHECK-DAG: %[[IN0:.*]] = moire.slice %[[IN]] dim 0 at 0 : tensor<4x3xf32> to tensor<2x3xf32>
 // CHECK-DAG: %[[OUT0:.*]] = moire.slice %[[OUT]] dim 0 at 0 : tensor<8x2xf32> to tensor<4x2xf32>
-// CHECK: %[[T0:.*]] = moire.linear %[[IN0]], %[[W0]]
-// CHECK: %[[P0:.*]] = moire.linear %[[T0]], %[[OUT0]]
+// CHECK: %[[T0:.*]] = moire.linear %[[W0]], %[[OUT0]]
+// CHECK: %[[P0:.*]] = moire.linear %[[IN0]], %[[T0]]
 // CHECK: moire.slice %[[W]] dim 1 at 4
 // CHECK: moire.slice %[[IN]] dim 0 at 2
 // CHECK: moire.slice %[[OUT]] dim 0 at 4
