@@ -26,7 +26,7 @@ TEST_F(Packages, Loads) {
 TEST_F(Packages, RefusesWhatItCannotRun) {
   EXPECT_ERROR(Package::load(path("none.so")), "no package");
   EXPECT_ERROR(Package::load(write("text.so", "hello")), "cannot load package");
-  EXPECT_ERROR(Package::load(fakePath("fake-other-abi")), "has ABI version 999, this runtime has 2");
+  EXPECT_ERROR(Package::load(fakePath("fake-other-abi")), "has ABI version 999, this runtime has 3");
   EXPECT_ERROR(Package::load(fakePath("fake-features")), "that this machine lacks: no-such-feature");
   EXPECT_ERROR(Package::load(fakePath("fake-missing-symbol")), "moire_no_such_kernel");
   EXPECT_ERROR(Package::load("libm.so.6"), "no package"); // never looked for in the library path

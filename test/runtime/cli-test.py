@@ -279,7 +279,7 @@ class Refusals(Cli):
     def test_packages(self):
         data = ("--data", self.text)
         self.refused("no package", self.path("none.so"), *data)
-        self.refused("has ABI version 999, this runtime has 2", self.fake("fake-other-abi"), *data)
+        self.refused("has ABI version 999, this runtime has 3", self.fake("fake-other-abi"), *data)
         self.refused("that this machine lacks: no-such-feature", self.fake("fake-features"), *data)
         self.refused("undefined symbol: moire_no_such_kernel", self.fake("fake-missing-symbol"), *data)
         self.refused("unknown key `acumulate`", self.fake("fake-unknown-key"), *data)
