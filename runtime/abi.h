@@ -72,8 +72,9 @@ typedef struct moire_parameter {
 /** A quantity that a step reports besides its loss, e.g. the load of an MoE layer. */
 typedef struct moire_metric {
   const char *path;  /**< e.g. "loss", "layers.3.moe.load", "layers.3.moe.balance_loss" */
-  const char *kind;  /**< "loss" (cross-entropy, mean over tokens), "aux_loss" (already times its coefficient), "load";
-                        "probe" in packages made with `moirec --probe` */
+  const char *kind;  /**< "loss" (cross-entropy, mean over tokens), "aux_loss" (already times its coefficient), "load",
+                        "active" (experts that a token meets, mean over tokens); "probe" in packages made with
+                        `moirec --probe` */
   int64_t offset;    /**< first float in the step's `metrics` array */
   int64_t count;     /**< floats; for "load" one per expert: its share of the assignments, summing to 1;
                         for "probe" a sample of activations, [tokens][features], at the same tokens in every step */

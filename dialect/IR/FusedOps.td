@@ -72,7 +72,7 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", [AttrSizedOperandSegments
   let summary = "Scores, choice, histogram and permutation of a router in one op";
   let description = [{
     `moire.route`, `moire.dispatch` and `moire.expert_load` together, from the router's logits. With `capacity` the
-    weights are the gates that decide who stays. With `nulls` the last so many logits are choices without an expert:
+    weights are the gates that decide who stays, and with `threshold` those that are held against it. With `nulls` the last so many logits are choices without an expert:
     offsets and load are of the others.
     - (C1) as the three ops
     - (C2) nulls is from 0 to the logits less one
@@ -87,13 +87,14 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", [AttrSizedOperandSegments
   let arguments = (ins Moire_FullTensor:$logits, Optional<Moire_FullTensor>:$bias, Optional<Moire_Index>:$assigned,
                        Moire_GateAttr:$gate, UnitAttr:$renormalize, DefaultValuedAttr<F64Attr, "1.0">:$scale,
                        DefaultValuedAttr<I64Attr, "1">:$groups, DefaultValuedAttr<I64Attr, "1">:$best,
-                       OptionalAttr<I64Attr>:$capacity, DefaultValuedAttr<I64Attr, "0">:$nulls);
+                       OptionalAttr<I64Attr>:$capacity, OptionalAttr<F64Attr>:$threshold,
+                       DefaultValuedAttr<I64Attr, "0">:$nulls);
   let results = (outs Moire_FullTensor:$probs, Moire_FullTensor:$weights, Moire_Index:$chosen, Moire_Index:$offsets,
                       Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position, Moire_FullTensor:$load);
   let assemblyFormat = [{
     `` $gate $logits (`bias` $bias^)? (`assigned` $assigned^)? (`renormalize` $renormalize^)? (`scale` $scale^)?
-    (`groups` $groups^ `best` $best)? (`capacity` $capacity^)? (`nulls` $nulls^)? attr-dict `:`
-    functional-type(operands, results)
+    (`groups` $groups^ `best` $best)? (`capacity` $capacity^)? (`threshold` $threshold^)? (`nulls` $nulls^)?
+    attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

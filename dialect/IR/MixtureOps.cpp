@@ -129,6 +129,13 @@ LogicalResult RouterOp::verify() {
            << groups << " groups, holding at least " << topK << " experts, got " << best;
   if (failed(expectChoiceArguments(*this)) || failed(expectGrouping(*this))) // router.C6, C7
     return failure();
+  double threshold = getThreshold().convertToDouble();
+  if (!(threshold >= 0 && threshold < double(experts))) // router.C14
+    return emitOpError("expects `threshold` from 0 to below the ") << experts << " experts, got " << threshold;
+  if (threshold > 0 && (getChoice() != Choice::Token || getGate() != Gate::SoftmaxTopK || getRenormalize() ||
+                        getNulls() != 0)) // router.C14
+    return emitOpError("expects `threshold` with the choice token and the gate softmax_topk only, without renormalize "
+                       "and nulls");
   if (std::optional<int64_t> limit = getRowLimit(); limit && *limit < 1) // router.C8
     return emitOpError("expects a capacity of at least one row per expert, got ") << getCapacity()->convertToDouble();
   return success();

@@ -313,7 +313,8 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
     token takes its `top_k` (see `moire.route`: gate, renormalize, scale, groups). With `bias_rate` a vector `bias` is
     added to the scores for the choice alone, and after each step moves by `bias_rate` against the sign of each
     choice's excess load. Null choices have no expert: they add nothing. `capacity` limits, in training, the rows of an
-    expert to `floor(capacity * tokens * top_k / experts)`: the largest gates stay. `hash`: experts by the token's id,
+    expert to `floor(capacity * tokens * top_k / experts)`: the largest gates stay. `threshold` leaves those of the
+    top_k out whose score times experts is not above it (arXiv 2404.05567). `hash`: experts by the token's id,
     all gates `1 / top_k`, no parameters. `balanced`: the scores of `token`, the experts by position.
 
     The tokens at one position of `group` consecutive sequences form a group. `expert`: scores as of `token`; each
@@ -344,6 +345,8 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
     - (C12) expert, mixture and dense have the gate softmax_topk without renormalize; mixture and dense no capacity;
       mixture no z and no mutual_information
     - (C13) logit_bias not with hash
+    - (C14) threshold is from 0 to below experts; above 0 it goes with the choice token and the gate softmax_topk,
+      without renormalize and nulls
 
     Example:
     ```mlir
@@ -362,7 +365,8 @@ def Moire_RouterOp : Moire_BlockOp<"router"> {
                         DefaultValuedAttr<Moire_EmitAttr, "Emit::Same">:$emit,
                         DefaultValuedAttr<F64Attr, "0.0">:$balance,
                         DefaultValuedAttr<F64Attr, "0.0">:$sequence_balance, DefaultValuedAttr<F64Attr, "0.0">:$z,
-                        DefaultValuedAttr<F64Attr, "0.0">:$mutual_information, UnitAttr:$nested), blockArguments);
+                        DefaultValuedAttr<F64Attr, "0.0">:$mutual_information,
+                        DefaultValuedAttr<F64Attr, "0.0">:$threshold, UnitAttr:$nested), blockArguments);
   let results = (outs Moire_Routing:$routing);
   let assemblyFormat = [{
     `` $choice $x (`tokens` $tokens^)? `gate` `` $gate (`emit` `` $emit^)? `path` $path attr-dict `:`

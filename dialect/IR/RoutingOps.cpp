@@ -125,8 +125,9 @@ LogicalResult DispatchOp::verify() {
   if (failed(expectDispatch(*this, getChosen().getType(), getOffsets().getType(), getRows().getType(),
                             getSlots().getType(), getPosition().getType()))) // dispatch.C1
     return failure();
-  if (getCapacity().has_value() != static_cast<bool>(getGates()) || (getCapacity() && *getCapacity() < 1))
-    return emitOpError("expects gates together with a capacity of 1 or more"); // dispatch.C2
+  if ((getCapacity() || getThreshold()) != static_cast<bool>(getGates()) || (getCapacity() && *getCapacity() < 1) ||
+      (getThreshold() && !(getThreshold()->convertToDouble() > 0))) // dispatch.C2
+    return emitOpError("expects gates together with a capacity of 1 or more or a threshold above 0");
   return getGates() ? expectShape(*this, "gates", getGates().getType(), shapeOf(getChosen().getType()), getChosen())
                     : success(); // dispatch.C2
 }
@@ -269,6 +270,8 @@ LogicalResult FusedRouteOp::verify() {
     return failure();
   if (getCapacity() && *getCapacity() < 1) // fused_route.C1
     return emitOpError("expects a capacity of 1 or more, got ") << *getCapacity();
+  if (getThreshold() && !(getThreshold()->convertToDouble() > 0)) // fused_route.C1
+    return emitOpError("expects a threshold above 0, got ") << getThreshold()->convertToDouble();
   int64_t experts = lastExtent(logits) - getNulls();
   if (getNulls() < 0 || experts < 1) // fused_route.C2
     return emitOpError("expects `nulls` from 0 to the logits less one, got ") << getNulls();

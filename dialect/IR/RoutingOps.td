@@ -104,10 +104,11 @@ def Moire_DispatchOp : Moire_TensorOp<"dispatch", []> {
     A stable sort of the `tokens * top_k` assignments: `offsets[experts + 1]`, the token of every sorted row, the
     assignment of every sorted row, and the sorted row of every assignment `[tokens.., top_k]`. With `nulls` choices
     from `experts` on have no expert: their position is -1. So it is for what `capacity` drops: of an expert's
-    assignments only so many stay, those of the largest gates, ties to the earlier assignment. Rows and slots from
-    `offsets[experts]` on hold 0, and what is computed in such rows is read by nobody.
+    assignments only so many stay, those of the largest gates, ties to the earlier assignment; and, before that, for
+    assignments whose gate is `threshold` or less (arXiv 2404.05567). Rows and slots from `offsets[experts]` on hold 0,
+    and what is computed in such rows is read by nobody.
     - (C1) extents agree; experts = dim(offsets, 0) - 1
-    - (C2) gates and a capacity of 1 or more come together; gates have the extents of chosen
+    - (C2) gates come with a capacity of 1 or more, or a threshold above 0, or both; they have the extents of chosen
 
     Example:
     ```mlir
@@ -116,10 +117,10 @@ def Moire_DispatchOp : Moire_TensorOp<"dispatch", []> {
     ```
   }];
   let arguments = (ins Moire_Index:$chosen, Optional<Moire_FullTensor>:$gates, OptionalAttr<I64Attr>:$capacity,
-                       UnitAttr:$nulls);
+                       OptionalAttr<F64Attr>:$threshold, UnitAttr:$nulls);
   let results = (outs Moire_Index:$offsets, Moire_Index:$rows, Moire_Index:$slots, Moire_Index:$position);
   let assemblyFormat = [{
-    $chosen (`gates` $gates^)? (`capacity` $capacity^)? (`nulls` $nulls^)? attr-dict `:`
+    $chosen (`gates` $gates^)? (`capacity` $capacity^)? (`threshold` $threshold^)? (`nulls` $nulls^)? attr-dict `:`
     functional-type(operands, results)
   }];
   let hasVerifier = 1;

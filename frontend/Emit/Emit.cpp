@@ -284,7 +284,8 @@ private:
         number("group"), builder.getF64FloatAttr(learned ? 1.0 : temperature.asReal()), unit(learned),
         unit(learned && temperature.text == "learned_per_expert"), unit(flag(layer, "logit_bias")),
         EmitAttr::get(&context(), *symbolizeEmit(word(layer, "emit"))), factor("balance"), factor("sequence_balance"),
-        factor("z"), factor("mutual_information"), unit(nested), builder.getStringAttr(path), paths);
+        factor("z"), factor("mutual_information"), factor("threshold"), unit(nested), builder.getStringAttr(path),
+        paths);
   }
 
   Value emitExperts(const Layer &layer, Value x, Value routing, Type type, Location loc, StringRef path,

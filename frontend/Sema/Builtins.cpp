@@ -84,7 +84,9 @@ static Arguments choosing() {
           {"temperature", Kind::RealOrWord, Default::Value, Constant::ofReal(1.0), {"learned", "learned_per_expert"},
            "what a mixture divides its logits by"},
           word("emit", {"same", "separate", "softmax_experts"}, "what weighs the outputs of a mixture"),
-          {"null", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "further choices that have no expert"}};
+          {"null", Kind::CountOrZero, Default::Value, Constant::ofCount(0), {}, "further choices that have no expert"},
+          real("threshold", Kind::NonNegative, 0.0,
+               "score times `experts` that an expert must be above to be among the `top_k`; 0: none")};
 }
 
 static Arguments losses() {

@@ -137,7 +137,7 @@ static bool settleChoice(Completion &c) {
     return false;
   SmallVector<StringRef> without;
   if (!byToken)
-    without = {"bias_rate", "groups", "top_groups", "null", "sequence_balance"};
+    without = {"bias_rate", "groups", "top_groups", "null", "threshold", "sequence_balance"};
   if (hash)
     without.append({"renormalize", "logit_bias", "z", "mutual_information"});
   for (StringRef name : without)
@@ -201,6 +201,23 @@ static bool checkGroups(Completion &c, int64_t count, int64_t topK) {
   return true;
 }
 
+/// A threshold is held against scores that sum to 1 over the experts.
+static bool checkThreshold(Completion &c) {
+  const ArgumentValue &threshold = c.at("threshold");
+  double value = threshold.constant->asReal();
+  if (value == 0)
+    return true;
+  if (c.at("gate").constant->text != "softmax_topk" || c.at("renormalize").constant->boolean || c.count("null") > 0)
+    return refuse(c, threshold,
+                  "`threshold` is held against a softmax over the experts: it goes with `gate = softmax_topk`, without "
+                  "`renormalize` and `null`");
+  if (value >= double(c.count("experts")))
+    return refuse(c, threshold,
+                  "no score is above `threshold / experts` of 1 or more; a `threshold` below " +
+                      Twine(c.count("experts")) + " would fit");
+  return true;
+}
+
 static bool settleRouting(Completion &c) {
   if (!settleChoice(c))
     return false;
@@ -209,7 +226,7 @@ static bool settleRouting(Completion &c) {
     const ArgumentValue &where = c.at("top_k").given ? c.at("top_k") : c.at("granularity");
     return refuse(c, where, "each token goes to " + Twine(topK) + " experts, but there are only " + Twine(choices));
   }
-  return checkGate(c, topK) && checkGroups(c, count, topK);
+  return checkGate(c, topK) && checkGroups(c, count, topK) && checkThreshold(c);
 }
 
 //===----------------------------------------------------------------------===//
@@ -237,9 +254,7 @@ static bool checkPool(Completion &c) {
 }
 
 bool completeRoute(Completion &c) { return solveRouter(c) && settleRouting(c); }
-bool completeExperts(Completion &c) {
-  return checkExpert(c, c.at("expert")) && checkPool(c) && solvePool(c);
-}
+bool completeExperts(Completion &c) { return checkExpert(c, c.at("expert")) && checkPool(c) && solvePool(c); }
 bool completeMoe(Completion &c) {
   return checkExpert(c, c.at("expert")) && checkPool(c) && solvePool(c) && settleRouting(c);
 }

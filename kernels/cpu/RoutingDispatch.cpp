@@ -48,10 +48,10 @@ template <typename S> void keepLargest(int32_t *begin, int32_t *end, int64_t lim
 /// A stable counting sort into `slots`, which then lose what is above the limit, expert by expert.
 template <typename S> class LimitedDispatch {
 public:
-  LimitedDispatch(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, const int32_t *chosen, const S *gates,
-                  int32_t *offsets, int32_t *rows, int32_t *slots, int32_t *position)
-      : assignments(tokens * topK), experts(experts), topK(topK), limit(limit), chosen(chosen), gates(gates),
-        offsets(offsets), rows(rows), slots(slots), position(position) {}
+  LimitedDispatch(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, S threshold, const int32_t *chosen,
+                  const S *gates, int32_t *offsets, int32_t *rows, int32_t *slots, int32_t *position)
+      : assignments(tokens * topK), experts(experts), topK(topK), limit(limit), threshold(threshold), chosen(chosen),
+        gates(gates), offsets(offsets), rows(rows), slots(slots), position(position) {}
 
   void run() {
     parallelRegion([&](int thread, int threads) { runThread(thread, threads); },
@@ -66,7 +66,7 @@ private:
     int32_t *count = counts[thread] = frame.take<int32_t>(size_t(experts));
     std::memset(count, 0, size_t(experts) * sizeof(int32_t));
     for (int64_t a = begin; a < end; ++a)
-      if (chosen[a] < experts)
+      if (hasRow(a))
         ++count[chosen[a]];
     regionBarrier();
     int32_t start = 0;
@@ -81,7 +81,7 @@ private:
     starts[experts] = start;
     for (int64_t a = begin; a < end; ++a) {
       position[a] = -1;
-      if (chosen[a] < experts)
+      if (hasRow(a))
         slots[next[chosen[a]]++] = int32_t(a);
     }
     regionBarrier();
@@ -96,6 +96,9 @@ private:
     if (thread == 0)
       finish(starts);
   }
+
+  /// Whether assignment a is one of an expert, with a gate above the threshold.
+  bool hasRow(int64_t a) const { return chosen[a] < experts && !(threshold >= 0 && gates[a] <= threshold); }
 
   /// How many assignments of expert e stay.
   int32_t staying(const int32_t *starts, int64_t e) const {
@@ -128,6 +131,7 @@ private:
   }
 
   int64_t assignments, experts, topK, limit;
+  S threshold;
   const int32_t *chosen;
   const S *gates;
   int32_t *offsets, *rows, *slots, *position;
@@ -139,10 +143,10 @@ private:
 extern "C" {
 
 #define MOIRE_DEFINE_LIMITED(SUFFIX, S)                                                                                \
-  void moire_dispatch_limited_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int64_t limit,                  \
+  void moire_dispatch_limited_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int64_t limit, S threshold,     \
                                        const int32_t *chosen, const S *gates, int32_t *offsets, int32_t *rows,         \
                                        int32_t *slots, int32_t *position) {                                            \
-    LimitedDispatch<S>(tokens, experts, top_k, limit, chosen, gates, offsets, rows, slots, position).run();            \
+    LimitedDispatch<S>(tokens, experts, top_k, limit, threshold, chosen, gates, offsets, rows, slots, position).run(); \
   }
 MOIRE_DEFINE_LIMITED(f32, float)
 MOIRE_DEFINE_LIMITED(f64, double)

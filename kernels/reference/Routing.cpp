@@ -176,20 +176,21 @@ void routeBackward(int64_t tokens, int64_t experts, int64_t topK, int32_t gate, 
 }
 
 template <typename S>
-void dispatchLimited(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, const int32_t *chosen,
+void dispatchLimited(int64_t tokens, int64_t experts, int64_t topK, int64_t limit, S threshold, const int32_t *chosen,
                      const S *gates, int32_t *offsets, int32_t *rows, int32_t *slots, int32_t *position) {
   int64_t assignments = tokens * topK;
+  auto isOf = [&](int64_t a, int64_t e) { return chosen[a] == e && (threshold < 0 || gates[a] > threshold); };
   for (int64_t a = 0; a < assignments; ++a)
     rows[a] = slots[a] = 0, position[a] = -1;
   int32_t next = 0;
   for (int64_t e = 0; e < experts; ++e) {
     offsets[e] = next;
     for (int64_t a = 0; a < assignments; ++a) {
-      if (chosen[a] != e)
+      if (!isOf(a, e))
         continue;
       int64_t before = 0; // assignments of this expert that come first
       for (int64_t other = 0; other < assignments && limit >= 0; ++other)
-        before += chosen[other] == e && (gates[other] > gates[a] || (gates[other] == gates[a] && other < a));
+        before += isOf(other, e) && (gates[other] > gates[a] || (gates[other] == gates[a] && other < a));
       if (limit >= 0 && before >= limit)
         continue;
       rows[next] = static_cast<int32_t>(a / topK);
@@ -335,9 +336,9 @@ void moire_reference_assign(int64_t batch, int64_t time, int64_t experts, int64_
                   dlogits);                                                                                            \
   }                                                                                                                    \
   void moire_reference_dispatch_limited_##SUFFIX(int64_t tokens, int64_t experts, int64_t top_k, int64_t limit,        \
-                                                 const int32_t *chosen, const S *gates, int32_t *offsets,              \
+                                                 S threshold, const int32_t *chosen, const S *gates, int32_t *offsets, \
                                                  int32_t *rows, int32_t *slots, int32_t *position) {                   \
-    dispatchLimited(tokens, experts, top_k, limit, chosen, gates, offsets, rows, slots, position);                     \
+    dispatchLimited(tokens, experts, top_k, limit, threshold, chosen, gates, offsets, rows, slots, position);          \
   }                                                                                                                    \
   void moire_reference_choice_load_##SUFFIX(int64_t sequences, int64_t count, int64_t experts, const int32_t *chosen,  \
                                             S *load) {                                                                 \

@@ -338,6 +338,15 @@ func.func @f(%x: tensor<12x8xf32>, %w: tensor<5x8x4xf32>, %o: tensor<6xi32>) {
 
 // -----
 
+// fused_route.C1
+func.func @f(%l: tensor<6x4xf32>) {
+  // expected-error @+1 {{expects a threshold above 0, got 0}}
+  %probs, %weights, %chosen, %offsets, %rows, %slots, %position, %load = moire.fused_route softmax_topk %l threshold 0.0 : (tensor<6x4xf32>) -> (tensor<6x4xf32>, tensor<6x2xf32>, tensor<6x2xi32>, tensor<5xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
 // fused_route.C2
 func.func @f(%l: tensor<6x4xf32>) {
   // expected-error @+1 {{expects `nulls` from 0 to the logits less one, got 4}}

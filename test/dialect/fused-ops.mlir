@@ -51,6 +51,13 @@ func.func @launch(%x: memref<6x8xf32>, %y: memref<6x8xf32, strided<[8, 1], offse
   return
 }
 
+// CHECK-LABEL: func.func @threshold
+func.func @threshold(%logits: tensor<2x3x8xf32>) {
+  // CHECK: moire.fused_route softmax_topk %arg0 threshold 6.000000e-02 :
+  %probs, %weights, %chosen, %offsets, %rows, %slots, %position, %load = moire.fused_route softmax_topk %logits threshold 6.0e-2 : (tensor<2x3x8xf32>) -> (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>, tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>, tensor<8xf32>)
+  return
+}
+
 // CHECK-LABEL: func.func @nulls
 func.func @nulls(%logits: tensor<2x3x8xf32>) {
   // CHECK: moire.fused_route softmax_topk %arg0 nulls 3 :

@@ -772,6 +772,24 @@ func.func @f(%x: tensor<2x6x8xf32>) {
 
 // -----
 
+// router.C14
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `threshold` from 0 to below the 4 experts, got 4.0}}
+  %q = moire.router token %x gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], threshold = 4.0 : f64, top_k = 1 : i64} : (tensor<2x6x8xf32>) -> !moire.routing<batch = 2, time = 6, experts = 4>
+  return
+}
+
+// -----
+
+// router.C14
+func.func @f(%x: tensor<2x6x8xf32>) {
+  // expected-error @+1 {{expects `threshold` with the choice token and the gate softmax_topk only, without renormalize and nulls}}
+  %q = moire.router token %x gate softmax_topk path "a" {experts = 4 : i64, paths = ["a"], renormalize, threshold = 0.5 : f64, top_k = 2 : i64} : (tensor<2x6x8xf32>) -> !moire.routing<batch = 2, time = 6, experts = 4>
+  return
+}
+
+// -----
+
 // router.C13
 func.func @f(%x: tensor<2x6x8xf32>, %t: tensor<2x6xi32>) {
   // expected-error @+1 {{expects no `logit_bias` with the choice hash, which has no logits}}

@@ -272,8 +272,26 @@ func.func @f() {
 
 // dispatch.C2
 func.func @f(%c: tensor<6x2xi32>, %g: tensor<6x2xf32>) {
-  // expected-error @+1 {{expects gates together with a capacity of 1 or more}}
+  // expected-error @+1 {{expects gates together with a capacity of 1 or more or a threshold above 0}}
   %o, %r, %s, %p = moire.dispatch %c gates %g : (tensor<6x2xi32>, tensor<6x2xf32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// dispatch.C2
+func.func @f(%c: tensor<6x2xi32>) {
+  // expected-error @+1 {{expects gates together with a capacity of 1 or more or a threshold above 0}}
+  %o, %r, %s, %p = moire.dispatch %c threshold 0.1 : (tensor<6x2xi32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>)
+  return
+}
+
+// -----
+
+// dispatch.C2
+func.func @f(%c: tensor<6x2xi32>, %g: tensor<6x2xf32>) {
+  // expected-error @+1 {{expects gates together with a capacity of 1 or more or a threshold above 0}}
+  %o, %r, %s, %p = moire.dispatch %c gates %g capacity 2 threshold 0.0 : (tensor<6x2xi32>, tensor<6x2xf32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<6x2xi32>)
   return
 }
 

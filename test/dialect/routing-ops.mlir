@@ -87,6 +87,8 @@ func.func @variants(%logits: tensor<2x3x8xf32>, %bias: tensor<8xf32>, %given: te
   %g = moire.route_grad sigmoid_topk %p, %w, %c logits %logits dweights %w renormalize scale 2.5 : (tensor<2x3x8xf32>, tensor<2x3x2xf32>, tensor<2x3x2xi32>, tensor<2x3x8xf32>, tensor<2x3x2xf32>) -> tensor<2x3x8xf32>
   // CHECK: moire.dispatch %{{.*}} gates %{{.*}} capacity 3 :
   %o:4 = moire.dispatch %c gates %w capacity 3 : (tensor<2x3x2xi32>, tensor<2x3x2xf32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
+  // CHECK: moire.dispatch %{{.*}} gates %{{.*}} threshold 6.000000e-02 :
+  %t:4 = moire.dispatch %c gates %w threshold 6.0e-2 : (tensor<2x3x2xi32>, tensor<2x3x2xf32>) -> (tensor<9xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
   // CHECK: moire.dispatch %{{.*}} nulls :
   %n:4 = moire.dispatch %c nulls : (tensor<2x3x2xi32>) -> (tensor<7xi32>, tensor<12xi32>, tensor<12xi32>, tensor<2x3x2xi32>)
   // CHECK: moire.fused_route sigmoid_topk %arg0 bias %arg1 capacity 3 :

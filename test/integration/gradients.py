@@ -80,6 +80,8 @@ BLOCKS = {
                            "gate = sigmoid_topk, renormalize = true, scale = 2.5, balance = 0.0)\n  " + HEAD,
     "moe root of softplus, nulls": "x += rms_norm(x) |> moe(expert = mlp(hidden = 8, activation = gelu), experts = 5, "
                                    "top_k = 3, null = 2, gate = sqrt_softplus_topk, balance = 0.0)\n  " + HEAD,
+    "moe threshold": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 6, top_k = 5, threshold = 0.9, "
+                     "balance = 0.0)\n  " + HEAD,
     "moe in groups": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 8, top_k = 3, groups = 4, "
                      "top_groups = 2, balance = 0.0)\n  " + HEAD,
     "moe hash": "x += rms_norm(x) |> moe(expert = swiglu(hidden = 8), experts = 5, top_k = 2, choice = hash)\n  " + HEAD,

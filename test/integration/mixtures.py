@@ -42,6 +42,8 @@ MIXTURES = {
     "capacity": dict(experts=4, top_k=2, capacity=0.75),
     "capacity, switch": dict(experts=4, top_k=1, capacity=1.0, gate="sigmoid_topk"),
     "null choices": dict(experts=5, top_k=3, null=3),
+    "threshold": dict(experts=6, top_k=5, threshold=0.9, scale=1.5),
+    "threshold, capacity": dict(experts=6, top_k=6, threshold=0.8, capacity=0.5, bias_rate=0.01),
     "hash": dict(experts=7, top_k=3, choice="hash"),
     "balanced": dict(experts=8, top_k=2, choice="balanced", renormalize=True),
     "shared": dict(experts=4, top_k=2, shared="swiglu(hidden = 12)"),
@@ -141,10 +143,17 @@ def route(x, p, prefix, a, tokens):
     mean = probs.mean(0)
     entropy = lambda v: -(v * (v + 1e-8).log()).sum(-1)
     losses["mutual_information_loss"] = a.get("mutual_information", 0) * (entropy(probs).mean() - entropy(mean))
+    rowless = chosen
+    if "threshold" in a:
+        keep = gates * experts > a["threshold"] * a.get("scale", 1.0)
+        assert not keep.all() and keep.any(), "nothing is at the threshold: the test is too easy"
+        gates, rowless = gates * keep, chosen.masked_fill(~keep, -1)
     if "capacity" in a:
-        keep = dropped(chosen, gates.detach(), experts, int(a["capacity"] * n * k / experts))
+        keep = dropped(rowless, gates.detach(), experts, int(a["capacity"] * n * k / experts))
         assert not keep.all(), "nothing was dropped: the test is too easy"
         gates = gates * keep
+    if "threshold" in a:
+        losses["active"] = (gates.detach() > 0).float().sum(1).mean()
     weights = torch.zeros(n, choices).scatter(1, chosen, gates)
     return weights[:, :experts], losses, chosen
 
@@ -182,8 +191,11 @@ def compare(name, model, build, batch=None):
     x, losses = build(p, p["embed.weight"][flat], flat)
     logits = norm(x, p[LAST + ".weight"]) @ p["head.weight"]
     loss = F.cross_entropy(logits, torch.from_numpy(targets).long().flatten())
-    (loss + sum(losses.values())).backward()
+    (loss + sum(value for path, value in losses.items() if path.endswith("_loss"))).backward()
     worst, where = abs(float(metrics["loss"][0]) - loss.item()) / loss.item(), "loss"
+    active = {path: losses.pop(path).item() for path in list(losses) if path.endswith("active")}
+    reached = {path: float(value.sum()) for path, value in metrics.items() if path.endswith("active")}
+    assert active.keys() == reached.keys() and all(abs(active[path] - reached[path]) < 1e-5 for path in active), reached
     for path, value in metrics.items():
         if path.endswith("_loss"):
             error = abs(float(value.sum()) - losses[path].item()) / max(abs(losses[path].item()), 1e-3)
@@ -366,7 +378,7 @@ def balancing():
 def decoding():
     """Logits of the last token, one at a time and all at once, of every choice; a capacity does not count."""
     good = True
-    for name in ("sigmoid in groups, with bias", "capacity", "null choices", "hash", "balanced", "latent", "biases, clamped",
+    for name in ("sigmoid in groups, with bias", "capacity", "threshold", "null choices", "hash", "balanced", "latent", "biases, clamped",
                  "biases, null choices"):
         text = arguments(MIXTURES[name])
         model = Model(compile_spec(mixture(text)))

@@ -268,10 +268,10 @@ struct Limited {
     offsets.assign(size_t(experts) + 1, -7);
     rows = slots = position = std::vector<int32_t>(chosen.size(), -7);
   }
-  void run(bool fast, int64_t tokens, int64_t experts, int64_t topK, int64_t limit) {
+  void run(bool fast, int64_t tokens, int64_t experts, int64_t topK, int64_t limit, float threshold = -1) {
     auto call = fast ? moire_dispatch_limited_f32 : moire_reference_dispatch_limited_f32;
-    call(tokens, experts, topK, limit, chosen.data(), gates.data(), offsets.data(), rows.data(), slots.data(),
-         position.data());
+    call(tokens, experts, topK, limit, threshold, chosen.data(), gates.data(), offsets.data(), rows.data(),
+         slots.data(), position.data());
   }
 };
 
@@ -284,8 +284,9 @@ TEST(DispatchLimited, AgreesWithTheOracle) {
       SCOPED_TRACE(testing::Message() << tokens << " tokens, limit " << limit << ", " << threads << " threads");
       moire_set_threads(threads);
       Limited fast(tokens, experts, topK, nulls), slow = fast;
-      fast.run(true, tokens, experts, topK, limit);
-      slow.run(false, tokens, experts, topK, limit);
+      const float threshold = tokens % 3 == 0 ? 0.25f : -1; // a gate that occurs, so that ties are seen
+      fast.run(true, tokens, experts, topK, limit, threshold);
+      slow.run(false, tokens, experts, topK, limit, threshold);
       EXPECT_EQ(fast.offsets, slow.offsets);
       EXPECT_EQ(fast.rows, slow.rows);
       EXPECT_EQ(fast.slots, slow.slots);
@@ -303,6 +304,19 @@ TEST(DispatchLimited, KeepsTheLargestGatesAndTheEarlierOfEqualOnes) {
     EXPECT_EQ(r.offsets, (std::vector<int32_t>{0, 2, 3}));
     EXPECT_EQ(r.position, (std::vector<int32_t>{0, -1, 2, 1, -1}));
     EXPECT_EQ(r.rows, (std::vector<int32_t>{0, 3, 2, 0, 0}));
+  }
+}
+
+TEST(DispatchLimited, LeavesOutGatesThatAreNotAboveTheThresholdBeforeItLimits) {
+  Limited r(5, 2, 1, 0);
+  r.chosen = {0, 0, 1, 0, 0};
+  r.gates = {0.5f, 0.25f, 0.125f, 0.75f, 0.5f};
+  for (bool fast : {false, true}) {
+    r.run(fast, 5, 2, 1, -1, 0.25f);
+    EXPECT_EQ(r.offsets, (std::vector<int32_t>{0, 3, 3}));
+    EXPECT_EQ(r.position, (std::vector<int32_t>{0, -1, -1, 1, 2}));
+    r.run(fast, 5, 2, 1, 1, 0.25f);
+    EXPECT_EQ(r.position, (std::vector<int32_t>{-1, -1, -1, 0, -1}));
   }
 }
 

@@ -232,6 +232,18 @@ func.func @limited(%x: tensor<2x3x5xf64> {moire.differentiate}, %logits: tensor<
   return %l : tensor<f64>
 }
 
+// What is not above the threshold has no row: it adds nothing, and has no gradient.
+func.func @threshold(%x: tensor<2x3x5xf64> {moire.differentiate}, %logits: tensor<2x3x4xf64> {moire.differentiate}, %w: tensor<4x5x5xf64> {moire.differentiate}, %c: tensor<2x3x5xf64>) -> (tensor<f64> {moire.objective}) {
+  %probs, %weights, %chosen = moire.route softmax_topk %logits : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x3xf64>, tensor<2x3x3xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen gates %weights threshold 0.2 : (tensor<2x3x3xi32>, tensor<2x3x3xf64>) -> (tensor<5xi32>, tensor<18xi32>, tensor<18xi32>, tensor<2x3x3xi32>)
+  %sorted = moire.gather_rows %x, %rows, %position : (tensor<2x3x5xf64>, tensor<18xi32>, tensor<2x3x3xi32>) -> tensor<18x5xf64>
+  %h = moire.grouped_linear %sorted, %w, %offsets : (tensor<18x5xf64>, tensor<4x5x5xf64>, tensor<5xi32>) -> tensor<18x5xf64>
+  %y = moire.combine %h, %weights, %position : (tensor<18x5xf64>, tensor<2x3x3xf64>, tensor<2x3x3xi32>) -> tensor<2x3x5xf64>
+  %z = moire.binary mul %y, %c : (tensor<2x3x5xf64>, tensor<2x3x5xf64>) -> tensor<2x3x5xf64>
+  %l = moire.reduce_leading %z : tensor<2x3x5xf64> to tensor<f64>
+  return %l : tensor<f64>
+}
+
 // The loads of the sequences are constant for the gradient.
 func.func @sequence_balance_loss(%x: tensor<2x3x4xf64> {moire.differentiate}) -> (tensor<f64> {moire.objective}) {
   %probs, %weights, %chosen = moire.route sigmoid_topk %x : (tensor<2x3x4xf64>) -> (tensor<2x3x4xf64>, tensor<2x3x2xf64>, tensor<2x3x2xi32>)

@@ -52,3 +52,23 @@ moire.model @m batch 256 context 256 vocab 4 {
   %l = moire.head %y path "h" {bias = false, paths = ["h"], vocab = 4 : i64} : (tensor<256x256x8xf32>) -> tensor<256x256x4xf32>
   moire.return %l : tensor<256x256x4xf32>
 }
+
+// -----
+
+// 0.48 / 32 of scale 2, in training and out of it; how many experts a token meets is what has a row.
+// CHECK-LABEL: func.func @train
+// CHECK: %{{.*}}, %{{.*}}, %{{.*}}, %[[POSITION:.*]] = moire.dispatch %{{.*}} gates %{{.*}} threshold 3.000000e-02 :
+// CHECK: moire.choice_load
+// CHECK: %[[COUNT:.*]] = moire.combine %{{.*}}, %{{.*}}, %[[POSITION]] : (tensor<32x1xf32>, tensor<2x4x4xf32>, tensor<2x4x4xi32>) -> tensor<2x4x1xf32>
+// CHECK: %[[SUM:.*]] = moire.reduce_leading %[[COUNT]]
+// CHECK: moire.scale %[[SUM]] by 1.250000e-01
+// CHECK-LABEL: func.func @decode
+// CHECK: moire.dispatch %{{.*}} gates %{{.*}} threshold 3.000000e-02 :
+moire.model @m batch 2 context 4 vocab 4 {
+^bb0(%t: tensor<2x4xi32>):
+  %x = moire.embed %t path "e" {paths = ["e"], vocab = 4 : i64, width = 8 : i64} : (tensor<2x4xi32>) -> tensor<2x4x8xf32>
+  %r = moire.router token %x gate softmax_topk path "r" {experts = 32 : i64, paths = ["r"], scale = 2.0 : f64, threshold = 0.48 : f64, top_k = 4 : i64} : (tensor<2x4x8xf32>) -> !moire.routing<batch = 2, time = 4, experts = 32>
+  %y = moire.experts %x, %r activation relu path "p" {hidden = 2 : i64, paths = ["p"]} : (tensor<2x4x8xf32>, !moire.routing<batch = 2, time = 4, experts = 32>) -> tensor<2x4x8xf32>
+  %l = moire.head %y path "h" {bias = false, paths = ["h"], vocab = 4 : i64} : (tensor<2x4x8xf32>) -> tensor<2x4x4xf32>
+  moire.return %l : tensor<2x4x4xf32>
+}

@@ -50,6 +50,19 @@ func.func @limited(%logits: tensor<3x6xf32>, %bias: tensor<6xf32>) -> (tensor<3x
 
 // -----
 
+// A threshold goes along.
+// CHECK-LABEL: func.func @threshold
+func.func @threshold(%logits: tensor<3x6xf32>) -> (tensor<3x2xf32>, tensor<3x2xi32>) {
+  // CHECK: moire.fused_route softmax_topk %{{.*}} threshold 8.000000e-02 :
+  // CHECK-NOT: moire.dispatch
+  // expected-remark @+1 {{in one op}}
+  %probs, %weights, %chosen = moire.route softmax_topk %logits : (tensor<3x6xf32>) -> (tensor<3x6xf32>, tensor<3x2xf32>, tensor<3x2xi32>)
+  %offsets, %rows, %slots, %position = moire.dispatch %chosen gates %weights threshold 8.0e-2 : (tensor<3x2xi32>, tensor<3x2xf32>) -> (tensor<7xi32>, tensor<6xi32>, tensor<6xi32>, tensor<3x2xi32>)
+  return %weights, %position : tensor<3x2xf32>, tensor<3x2xi32>
+}
+
+// -----
+
 // Choices without an expert: fewer experts than logits.
 // CHECK-LABEL: func.func @nulls
 func.func @nulls(%logits: tensor<3x6xf32>) -> (tensor<3x2xf32>, tensor<3x2xi32>, tensor<6xf32>) {

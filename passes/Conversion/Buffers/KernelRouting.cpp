@@ -50,21 +50,25 @@ template <typename Op> static void callRoute(Op op, BufferBuilder &b) {
 }
 
 /// moire_dispatch, or moire_dispatch_limited where assignments may have no row; writes offsets, rows, slots and
-/// position, results `first` to `first + 3` of `op`. `gates` decide who stays below `capacity`.
-static void callDispatch(Operation *op, Value chosen, Value gates, std::optional<int64_t> capacity, bool nulls,
-                         unsigned first, BufferBuilder &b) {
+/// position, results `first` to `first + 3` of `op`. `gates` decide who stays below its capacity and above its
+/// threshold.
+template <typename Op>
+static void callDispatch(Op op, Value chosen, Value gates, bool nulls, unsigned first, BufferBuilder &b) {
   CallBuilder call;
   call.extent(rowsOf(chosen)).extent(typeOf(op->getResult(first)).getDimSize(0) - 1).extent(lastOf(chosen));
-  bool limited = capacity || nulls;
-  if (limited)
-    call.extent(capacity.value_or(-1));
+  bool limited = op.getCapacity() || op.getThreshold() || nulls;
+  if (limited) {
+    call.extent(op.getCapacity().value_or(-1));
+    call.real(op.getThreshold() ? op.getThreshold()->convertToDouble() : -1,
+              gates ? typeOf(gates).getElementType() : b.builder.getF32Type());
+  }
   call.pointer(b.dense(chosen));
   if (limited)
     optional(call, gates, b);
   for (unsigned result = first; result < first + 4; ++result)
     call.pointer(b.denseResult(op->getResult(result)));
   std::string plain = "moire_dispatch", limit = gates ? versionOf("dispatch_limited", gates) : plain + "_limited_f32";
-  call.emit(b.builder, op->getLoc(), limited ? limit : plain);
+  call.emit(b.builder, op.getLoc(), limited ? limit : plain);
 }
 
 /// moire_assign; a balanced choice counts positions from that of the first new token.
@@ -210,8 +214,7 @@ std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b)
         return success();
       })
       .Case([&](DispatchOp dispatch) {
-        callDispatch(dispatch, dispatch.getChosen(), dispatch.getGates(), dispatch.getCapacity(), dispatch.getNulls(),
-                     /*first=*/0, b);
+        callDispatch(dispatch, dispatch.getChosen(), dispatch.getGates(), dispatch.getNulls(), /*first=*/0, b);
         return success();
       })
       .Case([&](AssignOp assign) {
@@ -233,8 +236,9 @@ std::optional<LogicalResult> moire::emitRouting(Operation *op, BufferBuilder &b)
       })
       .Case([&](FusedRouteOp route) {
         callRoute(route, b);
-        callDispatch(route, route.getChosen(), route.getCapacity() ? route.getWeights() : Value(), route.getCapacity(),
-                     route.getNulls() > 0, /*first=*/3, b);
+        callDispatch(route, route.getChosen(),
+                     route.getCapacity() || route.getThreshold() ? route.getWeights() : Value(), route.getNulls() > 0,
+                     /*first=*/3, b);
         if (!route.getLoad().use_empty())
           emitLoad(route.getLoc(), route.getOffsets(), resultOf(route.getLoad()), b);
         return success();

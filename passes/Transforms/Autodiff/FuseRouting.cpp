@@ -61,10 +61,10 @@ void fuseRoute(IRRewriter &rewriter, RouteOp route) {
   SmallVector<Type> types{route.getProbs().getType(),       route.getWeights().getType(), route.getChosen().getType(),
                           dispatch.getOffsets().getType(),  dispatch.getRows().getType(), dispatch.getSlots().getType(),
                           dispatch.getPosition().getType(), logits.clone({experts})};
-  auto fused =
-      FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getBias(), route.getAssigned(),
-                           route.getGateAttr(), route.getRenormalizeAttr(), route.getScaleAttr(), route.getGroupsAttr(),
-                           route.getBestAttr(), dispatch.getCapacityAttr(), rewriter.getI64IntegerAttr(nulls));
+  auto fused = FusedRouteOp::create(rewriter, loc, types, route.getLogits(), route.getBias(), route.getAssigned(),
+                                    route.getGateAttr(), route.getRenormalizeAttr(), route.getScaleAttr(),
+                                    route.getGroupsAttr(), route.getBestAttr(), dispatch.getCapacityAttr(),
+                                    dispatch.getThresholdAttr(), rewriter.getI64IntegerAttr(nulls));
   ResultRange results = fused.getResults();
   if (load && load.getY().getType() == fused.getLoad().getType())
     rewriter.replaceOp(load, fused.getLoad());

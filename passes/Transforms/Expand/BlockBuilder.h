@@ -24,7 +24,7 @@ enum class Mode {
 struct Metric {
   std::string path;                     ///< symbolic, as the block's path
   llvm::SmallVector<std::string> paths; ///< concrete, one per copy
-  std::string kind;                     ///< "aux_loss", "load" or "probe"
+  std::string kind;                     ///< "aux_loss", "load", "active" or "probe"
 };
 
 /// What a router hands to experts. Values that another choice of experts does not have are null.
@@ -106,7 +106,9 @@ private:
   /// The losses that read logits and their softmax alone.
   void reportScores(RouterOp op, mlir::Value logits, mlir::Value probs);
   /// Losses and load of a router in training. `logits` and `probs` are null where nothing is scored.
-  void reportRouter(RouterOp op, mlir::Value logits, mlir::Value probs, mlir::Value chosen, mlir::Value offsets);
+  void reportRouter(RouterOp op, mlir::Value logits, mlir::Value probs, mlir::Value chosen, DispatchOp dispatch);
+  /// How many experts a token meets, on average.
+  mlir::Value expertsPerToken(mlir::Value chosen, DispatchOp dispatch);
   mlir::Value mutualInformation(mlir::Value probs, double coefficient);
   /// The expert that sees every token, times its gate.
   mlir::Value sharedExpert(ExpertsOp op, mlir::Value x);

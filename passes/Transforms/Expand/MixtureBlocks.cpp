@@ -47,12 +47,15 @@ Value BlockBuilder::router(RouterOp op, Value x, Value tokens) {
   // A capacity is a limit of training: in a model that is used, no token's experts depend on the tokens after it.
   std::optional<int64_t> limit = context.mode == Mode::Train ? op.getRowLimit() : std::nullopt;
   auto rowType = type({shapeOf(x)[0] * shapeOf(x)[1] * topK}, i32);
-  auto dispatch = DispatchOp::create(b, loc, type({experts + 1}, i32), rowType, rowType, chosenType, chosen,
-                                     limit ? weights : Value(), limit ? b.getI64IntegerAttr(*limit) : IntegerAttr(),
-                                     op.getNulls() > 0 ? b.getUnitAttr() : UnitAttr());
+  // A score times experts, held against the threshold; weights are scores times scale.
+  double threshold = op.getThreshold().convertToDouble() * op.getScale().convertToDouble() / double(experts);
+  auto dispatch = DispatchOp::create(
+      b, loc, type({experts + 1}, i32), rowType, rowType, chosenType, chosen,
+      limit || threshold > 0 ? weights : Value(), limit ? b.getI64IntegerAttr(*limit) : IntegerAttr(),
+      threshold > 0 ? b.getF64FloatAttr(threshold) : FloatAttr(), op.getNulls() > 0 ? b.getUnitAttr() : UnitAttr());
   routings[op.getRouting()] = {weights, dispatch.getOffsets(), dispatch.getRows(), dispatch.getPosition()};
   if (context.mode == Mode::Train)
-    reportRouter(op, logits, probs, chosen, dispatch.getOffsets());
+    reportRouter(op, logits, probs, chosen, dispatch);
   return Value();
 }
 
@@ -73,13 +76,13 @@ Value BlockBuilder::mutualInformation(Value probs, double coefficient) {
   return scaled(binary(Binary::Sub, ofMean, ofEach), coefficient);
 }
 
-void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value chosen, Value offsets) {
+void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value chosen, DispatchOp dispatch) {
   int64_t choices = op.getChoices(), topK = op.getTopK();
   auto scalar = type({}, full()), perChoice = type({choices}, full());
-  // What was dropped counts as chosen, and so do null choices.
-  bool partial = op.getCapacity() || op.getNulls() > 0;
+  // What was dropped counts as chosen, and so do null choices and what is not above the threshold.
+  bool partial = op.getCapacity() || op.getNulls() > 0 || dispatch.getThreshold();
   Value load = partial ? ChoiceLoadOp::create(b, loc, perChoice, chosen).getY()
-                       : ExpertLoadOp::create(b, loc, perChoice, offsets).getY();
+                       : ExpertLoadOp::create(b, loc, perChoice, dispatch.getOffsets()).getY();
   double balance = op.getBalance().convertToDouble(), sequence = op.getSequenceBalance().convertToDouble();
   if (balance > 0) // counts over tokens sum to top_k, loads to 1
     metrics.push_back(
@@ -91,6 +94,20 @@ void BlockBuilder::reportRouter(RouterOp op, Value logits, Value probs, Value ch
   }
   reportScores(op, logits, probs);
   metrics.push_back(load);
+  if (dispatch.getThreshold())
+    metrics.push_back(expertsPerToken(chosen, dispatch));
+}
+
+Value BlockBuilder::expertsPerToken(Value chosen, DispatchOp dispatch) {
+  // Each assignment that has a row adds a one to its token.
+  auto ones = [&](ArrayRef<int64_t> shape) -> Value {
+    return FillOp::create(b, loc, type(shape, full()), b.getF64FloatAttr(1));
+  };
+  ArrayRef<int64_t> shape = shapeOf(chosen);
+  Value counts = CombineOp::create(b, loc, type({shape[0], shape[1], 1}, full()),
+                                   ones({shapeOf(dispatch.getRows())[0], 1}), ones(shape), dispatch.getPosition());
+  Value sum = ReduceLeadingOp::create(b, loc, type({}, full()), counts);
+  return scaled(sum, 1 / double(shape[0] * shape[1]));
 }
 
 void BlockBuilder::reportScores(RouterOp op, Value logits, Value probs) {
@@ -124,6 +141,8 @@ static void reportLosses(RouterOp router, llvm::SmallVector<Metric> &metrics) {
   if (router.getChoice() != Choice::Expert && router.getChoice() != Choice::Mixture &&
       router.getChoice() != Choice::Dense) // whose loads are equal
     report("load", "load");
+  if (!router.getThreshold().isZero())
+    report("active", "active");
 }
 
 llvm::SmallVector<Metric> BlockBuilder::metricsOf(Operation *op, const ExpansionContext &context) {

@@ -24,11 +24,12 @@ template <typename Op> void route(Op op, Frame &f) {
                             f.out(op.getWeights()), f.outInts(op.getChosen()));
 }
 
-/// The four arrays of a dispatch, from `chosen`; `gates` decide who stays below `capacity`.
+/// The four arrays of a dispatch, from `chosen`; `gates` decide who stays below `capacity` and above `threshold`.
 template <typename Op> void dispatch(Op op, Value gates, Frame &f) {
   RankedTensorType chosen = op.getChosen().getType();
   int64_t experts = op.getOffsets().getType().getDimSize(0) - 1;
   moire_reference_dispatch_limited_f64(rowsOf(chosen), experts, lastExtent(chosen), op.getCapacity().value_or(-1),
+                                       op.getThreshold() ? op.getThreshold()->convertToDouble() : -1,
                                        f.ints(op.getChosen()), f.in(gates), f.outInts(op.getOffsets()),
                                        f.outInts(op.getRows()), f.outInts(op.getSlots()), f.outInts(op.getPosition()));
 }
@@ -42,7 +43,7 @@ void assign(AssignOp op, Frame &f) {
 
 void fusedRoute(FusedRouteOp op, Frame &f) {
   route(op, f);
-  dispatch(op, op.getCapacity() ? op.getWeights() : Value(), f);
+  dispatch(op, op.getCapacity() || op.getThreshold() ? op.getWeights() : Value(), f);
   const int32_t *offsets = f.ints(op.getOffsets());
   Tensor &load = f.make(op.getLoad());
   for (int64_t e = 0; e < load.size(); ++e)
