@@ -135,4 +135,18 @@ Result<OpenedRun> openRun(const std::string &path, int64_t step, Use use) {
   return OpenedRun{std::move(model), std::move(state), std::move(tokenizer)};
 }
 
+Result<TokenStream> openDataOf(const OpenedRun &run, const std::vector<std::string> &paths,
+                               const std::string &tokenizer) {
+  // A run on numbers does not say how wide they are: that is the files' matter, and .npy files know it.
+  const bool ids = run.state.tokenizer == "ids";
+  MOIRE_ASSIGN(const Tokenizer explicitly, Tokenizer::make(tokenizer));
+  if (!tokenizer.empty() && (!ids || explicitly.pieces() != INT32_MAX))
+    return Status::error("the run reads `{}` tokens: --tokenizer {} does not fit", run.state.tokenizer, tokenizer);
+  MOIRE_ASSIGN(TokenStream data,
+               TokenStream::open(paths, ids ? explicitly : run.tokenizer, run.model.package()->vocab));
+  if (ids && data.isText())
+    return Status::error("the run reads token numbers, but the data are text");
+  return data;
+}
+
 } // namespace moire::runtime

@@ -12,6 +12,7 @@
 
 #include "runtime/Core/Model.h"
 #include "runtime/Train/Checkpoint.h"
+#include "runtime/Train/Data.h"
 #include "runtime/Train/Tokenizer.h"
 
 #include <string>
@@ -63,6 +64,11 @@ struct OpenedRun {
 /// Loads the package of the run that PATH is, or is a checkpoint of, with the weights of a step (-1: the last) and the
 /// run's tokeniser.
 Result<OpenedRun> openRun(const std::string &path, int64_t step, Use use);
+
+/// Opens data for a run that is there already: in its own tokens, or for a run on token numbers, in files of them
+/// (`tokenizer` says how wide those in .bin files are).
+Result<TokenStream> openDataOf(const OpenedRun &run, const std::vector<std::string> &paths,
+                               const std::string &tokenizer);
 
 } // namespace moire::runtime
 

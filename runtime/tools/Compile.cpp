@@ -53,7 +53,8 @@ bool isPackage(const std::string &path) {
   if (path.ends_with(".so"))
     return true; // also when it is missing or broken: the error then says so
   Result<MappedFile> file = MappedFile::open(path);
-  return file.ok() && (*file).bytes().starts_with("\x7f" "ELF");
+  return file.ok() && (*file).bytes().starts_with("\x7f"
+                                                  "ELF");
 }
 
 static bool runnable(const std::string &path) { return ::access(path.c_str(), X_OK) == 0; }

@@ -27,16 +27,7 @@ Result<int> runEval(const Options &options) {
   useThreads(options.threads);
   MOIRE_ASSIGN(const OpenedRun run, openRun(options.run, options.checkpoint, Use::Evaluate));
   const moire_package &package = *run.model.package();
-  // A run on numbers does not say how wide they are: that is the files' matter, and .npy files know it.
-  const bool ids = run.state.tokenizer == "ids";
-  MOIRE_ASSIGN(const Tokenizer explicitly, Tokenizer::make(options.tokenizer));
-  if (!options.tokenizer.empty() && (!ids || explicitly.pieces() != INT32_MAX))
-    return Status::error("the run reads `{}` tokens: --tokenizer {} does not fit", run.state.tokenizer,
-                         options.tokenizer);
-  MOIRE_ASSIGN(const TokenStream data,
-               TokenStream::open(options.data, ids ? explicitly : run.tokenizer, package.vocab));
-  if (ids && data.isText())
-    return Status::error("the run reads token numbers, but the data are text");
+  MOIRE_ASSIGN(const TokenStream data, openDataOf(run, options.data, options.tokenizer));
   const Range range = {splitByPosition(data.size(), options.holdout).heldOut.begin, data.size()};
   if (range.size() < 2)
     return Status::error("the data have {} tokens to evaluate: there is nothing to predict", range.size());

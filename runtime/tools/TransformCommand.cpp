@@ -8,6 +8,7 @@
 //===------------------------------------------------------------------------===//
 #include "runtime/Core/File.h"
 #include "runtime/Train/RunFolder.h"
+#include "runtime/Transform/Measure.h"
 #include "runtime/Transform/Transform.h"
 #include "runtime/tools/Commands.h"
 #include "runtime/tools/Compile.h"
@@ -25,6 +26,9 @@ struct Options {
   std::optional<int64_t> seed;
   CompileOptions compile;
   TransformOptions transform;
+  std::vector<std::string> data;
+  std::string tokenizer;
+  int64_t batches = 8;
   bool json = false;
   int32_t threads = 1;
 };
@@ -81,6 +85,14 @@ Status writeResult(const Model &model, const FoundCheckpoint &found, const RunSt
   return saveCheckpoint(options.out, model, state);
 }
 
+/// Source and target on the data of the command line.
+Result<Measurement> measureBoth(const Options &options, const FoundCheckpoint &found, Model &target,
+                                const Blocks &blocks) {
+  MOIRE_ASSIGN(const OpenedRun run, openRun(found.checkpoint, -1, Use::Evaluate));
+  MOIRE_ASSIGN(const TokenStream data, openDataOf(run, options.data, options.tokenizer));
+  return measure(run.model, target, blocks, data, options.batches);
+}
+
 Result<int> runTransform(Options options) {
   if (!options.out.empty() && holdsRun(options.out))
     return Status::error("`{}` already holds a run: choose another --out", options.out);
@@ -99,10 +111,18 @@ Result<int> runTransform(Options options) {
     MOIRE_ASSIGN(const RunState state, stateOf(model, found, report, options));
     MOIRE_TRY(writeResult(model, found, state, options));
   }
+  std::optional<Measurement> measured;
+  if (!options.data.empty()) {
+    MOIRE_ASSIGN(measured, measureBoth(options, found, model, target));
+  }
+  Json json = report.json();
+  if (measured)
+    json["measured"] = measured->json();
   if (options.json)
-    fmt::print("{}\n", report.json().dump());
+    fmt::print("{}\n", json.dump());
   else
-    fmt::print("{}{}", report.text(), options.out.empty() ? "nothing was written: there is no --out\n" : "");
+    fmt::print("{}{}{}", report.text(), measured ? measured->text() : "",
+               options.out.empty() ? "nothing was written: there is no --out\n" : "");
   return 0;
 }
 
@@ -122,6 +142,11 @@ void addTransformCommand(CLI::App &app, Action &action, const std::vector<std::s
   command.add_option("--noise", options->transform.noise, "Noise on experts, as a share of their root mean square")
       ->check(CLI::Range(0.0, 10.0));
   command.add_flag("--approximate", options->transform.approximate, "Also where gates sum to 1 on average only");
+  command.add_option("--data", options->data, "Files, folders or globs: source and result are compared on their end");
+  command.add_option("--batches", options->batches, "How many batches of the data")
+      ->check(CLI::Range(int64_t(1), INT64_MAX, "whole number"))
+      ->capture_default_str();
+  command.add_option("--tokenizer", options->tokenizer, "For .bin files: u16 or u32");
   command.add_flag("--json", options->json, "One line of JSON");
   addThreadsOption(command, options->threads);
   addCompileOptions(command, options->compile);

@@ -147,6 +147,32 @@ def choices(bench):
     return True
 
 
+def thresholds(bench):
+    """A threshold below every score is none; higher ones leave fewer experts, which is measured, and name a top_k."""
+    mlp = "mlp(hidden = 16, activation = relu)"
+    parent = bench.train(f"moe(expert = {mlp}, experts = 8, choice = dense, mutual_information = 1e-2)", "--steps", "60")
+    pool = f"moe(expert = {mlp}, experts = 8, top_k = 8, threshold = THRESHOLD)"
+    child, _ = bench.transform(parent, pool.replace("THRESHOLD", "1e-6"))
+    same(bench, parent, child, "dense training to a threshold of 1e-6")
+    before, counts, costs = bench.loss(parent), [], []
+    for threshold in (0.48, 0.9, 1.2):
+        _, printed = bench.transform(parent, pool.replace("THRESHOLD", str(threshold)), "--data", bench.text, "--json")
+        measured = json.loads(printed)["measured"]
+        layers = measured["layers"]
+        assert [layer["path"] for layer in layers] == ["layers.0.moe", "layers.1.moe"] and measured["tokens"] == 8 * 64
+        counts.append(sum(layer["active"] for layer in layers) / 2)
+        costs.append(abs(measured["loss_after"] - measured["loss_before"]))
+        assert abs(measured["loss_before"] - before) < 1.5, (measured, before)
+    assert 8 >= counts[0] > counts[1] > counts[2] > 0 and costs[0] < 0.1, (counts, costs)
+    _, table = bench.transform(parent, pool.replace("THRESHOLD", "0.9").replace("top_k = 8", "top_k = 3"), "--data",
+                               bench.text)
+    assert "threshold 0.9 leaves a token" in table and "as a fixed number, top_k = " in table, table
+    assert "with top_k = 8 none would be missed" in table, table
+    print(f"ok   thresholds leave {', '.join(f'{count:.2f}' for count in counts)} of 8 experts, at "
+          f"{', '.join(f'{cost:.4f}' for cost in costs)} of the loss", flush=True)
+    return True
+
+
 def training(bench):
     """A run that starts from weights: their loss, a fresh optimizer, a record of where from; what does not fit is named."""
     parent = bench.train("swiglu(hidden = 64)")
@@ -209,4 +235,4 @@ def refusals(bench):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moire-test-") as temporary:
         shared = Bench(temporary)
-        sys.exit(0 if all([upcycling(shared), choices(shared), training(shared), refusals(shared)]) else 1)
+        sys.exit(0 if all([upcycling(shared), choices(shared), thresholds(shared), training(shared), refusals(shared)]) else 1)
