@@ -195,6 +195,8 @@ def training(bench):
                   runs[1] + "-no", fails=True)
     assert "`layers.1.swiglu.down.weight` is [64, 32], the package has [48, 32]" in error, error
     assert "moire transform" in error and not os.path.exists(runs[1] + "-no"), error
+    error = moire("train", "--resume", "--out", child, fails=True)
+    assert "has no data of its own" in error and "--from" in error, error
     text = moire("generate", child, "--prompt", "The ", "--tokens", "5")
     assert len(text) >= 4, text
     print("ok   training from weights starts at their loss", flush=True)
