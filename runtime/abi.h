@@ -61,12 +61,14 @@ typedef struct moire_parameter {
   int64_t compute_offset;    /**< of the bf16 copy, in elements, in `compute`; -1 when there is none */
   int32_t init;              /**< moire_init */
   double init_a, init_b;     /**< as `init` says */
-  double lr_factor;          /**< multiplies the scheduled learning rate; 0 (without a sign_rate): the parameter is
-                                frozen, and has neither gradient nor moments */
+  double lr_factor;          /**< multiplies the learning rate: lr_factor * (rate_start * lr + rate_end * lr_end);
+                                0 (without a sign_rate): the parameter is frozen, and has neither gradient nor moments */
   double decay_factor;       /**< multiplies the weight decay (0 for norms, biases, A_log, D) */
   double sign_rate;          /**< above 0: no parameter of the loss. Its gradient, which no loss_scale scales, says which
                                 way to go: the optimizer subtracts sign_rate * sign(gradient) and leaves it out of the norm,
                                 the clipping, the moments and the decay. 0: AdamW */
+  double rate_start, rate_end; /**< relative learning rates at the schedule's start and end (arXiv 2507.03526); 1: as scheduled */
+  double multiplier;           /**< what the compiled products of this parameter are scaled by (muP); already in the code */
 } moire_parameter;
 
 /** A quantity that a step reports besides its loss, e.g. the load of an MoE layer. */
@@ -96,9 +98,11 @@ typedef struct moire_buffers {
 
 /** Scalars of one AdamW step (Loshchilov & Hutter 2019); `step` counts from 1. */
 typedef struct moire_adamw {
-  double lr, beta1, beta2, eps, weight_decay;
+  double lr;         /**< the scheduled learning rate, without the part of it that `lr_end` is */
+  double beta1, beta2, eps, weight_decay;
   double clip;       /**< largest global gradient norm; 0 or less: no clipping */
   double grad_scale; /**< gradients are multiplied by this before anything else */
+  double lr_end;     /**< the part of the learning rate that rises to the last one; `lr + lr_end` is the scheduled rate */
   int64_t step;      /**< for bias correction: 1 on the first update */
 } moire_adamw;
 

@@ -75,13 +75,19 @@ def Moire_RopeScaling : Moire_Enum<"RopeScaling", "stretched rotary positions", 
   I32EnumAttrCase<"Linear", 0, "linear">, I32EnumAttrCase<"Ntk", 1, "ntk">, I32EnumAttrCase<"Yarn", 2, "yarn">]>;
 def Moire_RopeScalingAttr : Moire_EnumAttr<Moire_RopeScaling, "rope_scaling">;
 
-/// What learning rates, decay, and later width scaling and sharding are keyed on.
+/// What learning rates and width scaling are keyed on.
 def Moire_Role : Moire_Enum<"Role", "roles of parameters", [
   I32EnumAttrCase<"Embedding", 0, "embedding">, I32EnumAttrCase<"Head", 1, "head">,
   I32EnumAttrCase<"Attention", 2, "attention">, I32EnumAttrCase<"Ssm", 3, "ssm">,
   I32EnumAttrCase<"Router", 4, "router">, I32EnumAttrCase<"Expert", 5, "expert">,
   I32EnumAttrCase<"Ffn", 6, "ffn">, I32EnumAttrCase<"Norm", 7, "norm">]>;
 def Moire_RoleAttr : Moire_EnumAttr<Moire_Role, "role">;
+
+/// How muP treats the weights of routers.
+def Moire_RouterScaling : Moire_Enum<"RouterScaling", "treatments of routers under muP", [
+  I32EnumAttrCase<"Head", 0, "head">, I32EnumAttrCase<"Branch", 1, "branch">,
+  I32EnumAttrCase<"Hidden", 2, "hidden">]>;
+def Moire_RouterScalingAttr : Moire_EnumAttr<Moire_RouterScaling, "router_scaling">;
 
 /// The numbers of runtime/abi.h's moire_init.
 def Moire_Init : Moire_Enum<"Init", "first values of parameters", [

@@ -18,5 +18,6 @@ include "dialect/IR/DocumentOps.td"
 include "dialect/IR/RoutingOps.td"
 include "dialect/IR/GroupOps.td"
 include "dialect/IR/FusedOps.td"
+include "dialect/IR/ScalingOps.td"
 
 #endif

@@ -22,13 +22,17 @@ LogicalResult ParamOp::verify() {
   auto paths = static_cast<int64_t>(getPaths().size());
   if (paths != copies) // param.C1
     return emitOpError("expects a path for each of ") << copies << " copies, got " << paths;
-  double lr = getLrFactor().convertToDouble(), decay = getDecayFactor().convertToDouble();
-  if (!(lr >= 0)) // param.C2
-    return emitOpError("expects `lr_factor` of 0 or more, got ") << lr;
-  if (!(decay >= 0)) // param.C2
-    return emitOpError("expects `decay_factor` of 0 or more, got ") << decay;
+  std::pair<StringRef, APFloat> factors[] = {{"lr_factor", getLrFactor()},
+                                             {"decay_factor", getDecayFactor()},
+                                             {"rate_start", getRateStart()},
+                                             {"rate_end", getRateEnd()}};
+  for (auto &[name, factor] : factors)
+    if (double value = factor.convertToDouble(); !(value >= 0)) // param.C2
+      return emitOpError("expects `") << name << "` of 0 or more, got " << value;
   if (getSignRate() && !(getSignRate()->convertToDouble() > 0)) // param.C3
     return emitOpError("expects `sign_rate` above 0, got ") << getSignRate()->convertToDouble();
+  if (double value = getMultiplier().convertToDouble(); !(value > 0)) // param.C4
+    return emitOpError("expects `multiplier` above 0, got ") << value;
   return success();
 }
 

@@ -31,9 +31,14 @@ def Moire_ParamOp : Moire_Op<"param", [Symbol]> {
     A parameter with `sign_rate` is none of the loss: the optimizer moves it by that rate against the sign of what
     its gradient holds, without decay, and leaves it out of the gradient's norm.
 
+    How it learns: `lr_factor` times (`rate_start` times the part of the scheduled learning rate that fades, plus
+    `rate_end` times the part that rises to the last learning rate). `multiplier` is noted by the pass that scales what
+    products of this parameter give (moire-mup); the scaling itself is an op.
+
     - (C1) the product of the first `stack` extents is the number of paths
-    - (C2) lr_factor >= 0, decay_factor >= 0
+    - (C2) lr_factor, decay_factor, rate_start, rate_end >= 0
     - (C3) sign_rate > 0
+    - (C4) multiplier > 0
 
     Example:
     ```mlir
@@ -45,7 +50,8 @@ def Moire_ParamOp : Moire_Op<"param", [Symbol]> {
                        StrArrayAttr:$paths, Moire_InitAttr:$init, DefaultValuedAttr<F64Attr, "0.0">:$init_a,
                        DefaultValuedAttr<F64Attr, "0.0">:$init_b, DefaultValuedAttr<F64Attr, "1.0">:$lr_factor,
                        DefaultValuedAttr<F64Attr, "1.0">:$decay_factor, UnitAttr:$compute,
-                       OptionalAttr<F64Attr>:$sign_rate);
+                       OptionalAttr<F64Attr>:$sign_rate, DefaultValuedAttr<F64Attr, "1.0">:$rate_start,
+                       DefaultValuedAttr<F64Attr, "1.0">:$rate_end, DefaultValuedAttr<F64Attr, "1.0">:$multiplier);
   let assemblyFormat = "$sym_name `:` $type `role` `` $role `init` `` $init attr-dict";
   let hasVerifier = 1;
 }

@@ -150,10 +150,13 @@ struct Range final : Expr {
   static bool classof(const Expr *e) { return e->kind == Kind::Range; }
 };
 
-/// `{ key: value, … }`.
+/// `{ key: value, "key": value, … }`.
 struct Record final : Expr {
+  struct Key : Ident {
+    bool quoted = false;
+  };
   struct Field {
-    Ident key;
+    Key key;
     ExprPtr value;
   };
   std::vector<Field> fields;

@@ -25,22 +25,25 @@ using sema::Stream;
 /// A module is emitted for one context length and batch; streams are f32 until a precision is chosen.
 class Emitter {
 public:
-  Emitter(const sema::Resolved &resolved, llvm::SourceMgr &sources, MLIRContext &context)
-      : resolved(resolved), model(*resolved.model), sources(sources), builder(&context) {}
+  Emitter(const sema::ResolvedModel &model, StringRef text, llvm::SourceMgr &sources, MLIRContext &context)
+      : model(model), text(text), sources(sources), builder(&context) {}
 
-  OwningOpRef<ModuleOp> emit() {
+  OwningOpRef<ModuleOp> emit(bool scaled) {
     context().loadDialect<MoireDialect>();
     Location loc = location(model.range);
     OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
     builder.setInsertionPointToStart(module->getBody());
     IntegerAttr separator = model.train.separator ? builder.getI64IntegerAttr(*model.train.separator) : IntegerAttr();
     auto op = ModelOp::create(builder, loc, model.name, model.train.batch, model.train.context, model.vocab, separator,
-                              model.train.isolate, sema::trainJson(model.train), resolved.text);
+                              model.train.isolate, sema::trainJson(model.train), text);
     Block &body = op.getBody().emplaceBlock();
     values[model.tokens] = body.addArgument(typeOf(*model.tokens), loc);
     builder.setInsertionPointToStart(&body);
     emit(model.body);
     ReturnOp::create(builder, location(model.returnRange), values.lookup(model.logits));
+    builder.setInsertionPointToEnd(module->getBody());
+    if (scaled)
+      emitScaling();
     return module;
   }
 
@@ -77,6 +80,24 @@ private:
       return RankedTensorType::get(shape, builder.getI32Type());
     shape.push_back(stream.width);
     return RankedTensorType::get(shape, builder.getF32Type());
+  }
+
+  //===-- the train section ----------------------------------------------===//
+
+  void emitScaling() {
+    if (const auto &mup = model.train.mup) {
+      SmallVector<NamedAttribute> base;
+      for (const sema::BaseShape &shape : mup->shapes)
+        base.push_back(builder.getNamedAttr(shape.name, builder.getDenseI64ArrayAttr(shape.extents)));
+      MupOp::create(
+          builder, location(mup->range), builder.getF64FloatAttr(mup->input), builder.getF64FloatAttr(mup->output),
+          RouterScalingAttr::get(&context(), *symbolizeRouterScaling(mup->router)), builder.getDictionaryAttr(base));
+    }
+    for (const sema::RateRule &rule : model.train.rates)
+      RateOp::create(builder, location(rule.range),
+                     rule.isPath ? RoleAttr() : RoleAttr::get(&context(), *symbolizeRole(rule.key)),
+                     rule.isPath ? builder.getStringAttr(rule.key) : StringAttr(), builder.getF64FloatAttr(rule.start),
+                     builder.getF64FloatAttr(rule.end));
   }
 
   //===-- ops ------------------------------------------------------------===//
@@ -311,8 +332,8 @@ private:
         builder.getStringAttr(path), paths);
   }
 
-  const sema::Resolved &resolved;
   const sema::ResolvedModel &model;
+  StringRef text; ///< the resolved spec
   llvm::SourceMgr &sources;
   OpBuilder builder;
   DenseMap<Stream *, Value> values;
@@ -321,7 +342,11 @@ private:
 } // namespace
 
 OwningOpRef<ModuleOp> emitModel(const sema::Resolved &resolved, llvm::SourceMgr &sources, MLIRContext &context) {
-  return Emitter(resolved, sources, context).emit();
+  return Emitter(*resolved.model, resolved.text, sources, context).emit(/*scaled=*/true);
+}
+
+OwningOpRef<ModuleOp> emitBase(const sema::Resolved &resolved, llvm::SourceMgr &sources, MLIRContext &context) {
+  return Emitter(*resolved.base, "", sources, context).emit(/*scaled=*/false);
 }
 
 } // namespace moire

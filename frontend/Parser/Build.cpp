@@ -41,6 +41,12 @@ private:
   std::vector<ast::Parameter> parameters(const Node &node);
   std::string string(const Node &node);
   ast::Ident ident(const Node &node) { return {node.text(), node.range()}; }
+  /// The name of a record's field, or what its quotes enclose.
+  ast::Record::Key key(const Node &node) {
+    bool quoted = node.kind == Kind::String;
+    StringRef text = quoted ? node.text().drop_front().drop_back() : node.text();
+    return {{text, node.range()}, quoted};
+  }
 
   /// A node of type T with the range of `node`.
   template <typename T> std::unique_ptr<T> make(const Node &node) {
@@ -203,7 +209,7 @@ ast::ExprPtr Builder::call(const Node &node) {
 ast::ExprPtr Builder::record(const Node &node) {
   auto made = make<ast::Record>(node);
   for (const Node &field : node.children)
-    made->fields.push_back({ident(field.children[0]), expression(field.children[1])});
+    made->fields.push_back({key(field.children[0]), expression(field.children[1])});
   return made;
 }
 

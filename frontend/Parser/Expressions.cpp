@@ -36,7 +36,7 @@ const auto namedArgument = node<Kind::NamedArgument>[(name >> '=' >> !lit('=')) 
 const auto argument = namedArgument | node<Kind::Argument>[expression];
 
 const auto tuple = chain<Kind::Tuple>[lit('(') > expression >> *(lit(',') > expression) > punct("`,` or `)`", ')')];
-const auto field = node<Kind::Field>[name > punct("`:`", ':') > expression];
+const auto field = node<Kind::Field>[(name | string) > punct("`:`", ':') > expression];
 const auto record = node<Kind::Record>[lit('{') > field >> *(lit(',') > field) > punct("`,` or `}`", '}')];
 const auto call = node<Kind::Call>[name >> lit('(') >> arguments];
 const auto primary = number | string | constantWord | call | name | tuple | record;

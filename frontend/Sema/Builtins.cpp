@@ -249,6 +249,11 @@ ArrayRef<Builtin> trainBuiltins() {
       {"constant", Input::None, false,
        {{"warmup", Kind::CountOrFraction, Default::Value, onePercent, {}, "linear rise: steps, or a share of them"}},
        "no change after the warm-up", nullptr, nullptr},
+      {"mup", Input::None, false,
+       {real("input", Kind::Positive, 1.0, "multiplies what embeddings give"),
+        real("output", Kind::Positive, 1.0, "multiplies the logits"),
+        word("router", {"head", "branch", "hidden"}, "how the weights of routers are treated")},
+       "muP from a base model: `base_NAME = …` gives its hyperparameter NAME", nullptr, nullptr},
   };
   return table;
 }

@@ -66,7 +66,7 @@ void foldRepeat(std::vector<IterationBody> bodies, std::vector<Stream *> &carrie
 /// Reports layers and streams whose value reaches no logits; false if there are any.
 bool checkReached(const ResolvedModel &model, Diagnostics &diagnostics);
 
-/// The resolved spec as text.
+/// The resolved spec as text, without its train section.
 std::string printSpec(const Program &program, const Names &names, const Records &records, const ResolvedModel &model);
 
 class Elaborator {
@@ -104,6 +104,12 @@ private:
   bool optimizerAndSchedule();
   bool documentSettings();
   bool checkSeparator();
+
+  // ScalingSettings.cpp
+  bool scalingSetting();
+  bool ratesSetting();
+  bool baseShapes(const ast::Expr &expr, MupSettings &mup);
+  std::optional<double> rate(const ast::Expr &expr);
 
   // ElaborateStatements.cpp
   void statements(const ast::Body &body);

@@ -52,8 +52,8 @@ bool Elaborator::readDefines() {
       continue;
     }
     ast::ExprPtr expr = parseExpression(id, value.begin() - text.begin(), diagnostics);
-    bool isTrain = is_contained(trainKeys(), name);
-    if (!expr || !checkDefine(*expr, isTrain, program, names, diagnostics)) {
+    StringRef setting = is_contained(trainKeys(), name) ? name : StringRef();
+    if (!expr || !checkDefine(*expr, setting, program, names, diagnostics)) {
       ok = false;
       continue;
     }
@@ -103,6 +103,11 @@ bool Elaborator::hyperparameter(const ast::Parameter &parameter) {
     override = argument->value.get();
 
   std::optional<Constant> value, standard;
+  for (const auto &[replaced, other] : options.replaced)
+    if (replaced == name) {
+      scopes.back()[name] = Value::of(other);
+      return true;
+    }
   if (parameter.value) {
     // The default also tells the kind; it is not looked at for its value when it is overridden.
     if (!override || isa<ast::Number>(parameter.value.get()) || isa<ast::Bool>(parameter.value.get()) ||
@@ -308,6 +313,8 @@ bool Elaborator::trainSettings() {
   ok &= countSetting("seed", s.seed, Kind::CountOrZero);
   ok &= optimizerAndSchedule();
   ok &= documentSettings();
+  ok &= scalingSetting();
+  ok &= ratesSetting();
   if (const ast::Expr *expr = settingValue("holdout")) {
     auto value = constant(*expr, "a share");
     ArgumentInfo info{"holdout", Kind::Fraction, ArgumentInfo::Default::Required, {}, {}, ""};
@@ -370,6 +377,26 @@ std::unique_ptr<ResolvedModel> Elaborator::run() {
   return std::move(model);
 }
 
+/// The model that `mup` scales from: the same spec at its base's hyperparameters. False after errors.
+static bool resolveBase(Resolved &resolved, Names &names, const Options &options, Diagnostics &diagnostics) {
+  const std::optional<MupSettings> &mup = resolved.model->train.mup;
+  if (!mup || mup->base.empty())
+    return true;
+  std::string values;
+  for (const auto &[name, value] : mup->base)
+    values += (values.empty() ? "" : ", ") + name + " = " + value.spelled();
+  Diagnostics::FrameScope frame(diagnostics, mup->range, "in the base model of `scaling`, at " + values);
+  Options again = options;
+  again.replaced = mup->base;
+  resolved.base = Elaborator(*resolved.program, names, again, diagnostics).run();
+  return resolved.base != nullptr;
+}
+
+void Resolved::setBaseShapes(std::vector<BaseShape> shapes) {
+  model->train.mup->shapes = std::move(shapes);
+  text = modelText + trainText(model->train);
+}
+
 std::unique_ptr<Resolved> resolve(StringRef path, const Options &options, Diagnostics &diagnostics) {
   auto resolved = std::make_unique<Resolved>();
   resolved->program = loadProgram(path, diagnostics);
@@ -382,7 +409,10 @@ std::unique_ptr<Resolved> resolve(StringRef path, const Options &options, Diagno
   resolved->model = elaborator.run();
   if (!resolved->model)
     return nullptr;
-  resolved->text = printSpec(*resolved->program, names, elaborator.allRecords(), *resolved->model);
+  resolved->modelText = printSpec(*resolved->program, names, elaborator.allRecords(), *resolved->model);
+  resolved->text = resolved->modelText + trainText(resolved->model->train);
+  if (!resolveBase(*resolved, names, options, diagnostics))
+    return nullptr;
   return resolved;
 }
 

@@ -52,8 +52,8 @@ public:
 
   /// Checks everything.
   void run();
-  /// Checks a value given outside of the text: `-D name=value`.
-  void lone(const ast::Expr &expr, bool isTrain);
+  /// Checks a value given outside of the text: `-D name=value`. `setting` is its key, or empty for a hyperparameter's.
+  void lone(const ast::Expr &expr, llvm::StringRef setting);
 
 private:
   using Scope = llvm::StringMap<Declared>;
@@ -74,6 +74,10 @@ private:
   void preset(const ast::Preset &preset);
   std::string nearestHyper(llvm::StringRef name);
   void train(const ast::Train &train);
+  void setting(llvm::StringRef key, const ast::Expr &value);
+  // ScalingSettings.cpp
+  void scaling(const ast::Expr &expr);
+  void rates(const ast::Expr &expr);
 
   // statements
   void topBody(const ast::Ident &name, const ast::Body &body);

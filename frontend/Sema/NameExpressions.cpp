@@ -49,10 +49,10 @@ void NameChecker::expression(const ast::Expr &expr, const ArgumentInfo *info) {
           expression(*element);
       })
       .Case([&](const ast::Range *range) {
-        (void)diagnostics.error(range->range, "a range `a -> b` fits nothing here yet");
+        (void)diagnostics.error(range->range, "a range `a -> b` fits nothing here; `rates` has ranges");
       })
       .Case([&](const ast::Record *record) {
-        (void)diagnostics.error(record->range, "a record `{ key: value }` fits nothing here yet");
+        (void)diagnostics.error(record->range, "a record `{ key: value }` fits nothing here; `rates` is one");
       });
 }
 

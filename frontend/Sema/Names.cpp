@@ -16,9 +16,9 @@ using namespace llvm;
 namespace moire::sema {
 
 ArrayRef<StringRef> trainKeys() {
-  static constexpr StringRef keys[] = {"batch",     "context", "steps",      "accumulate",       "optimizer",
-                                       "schedule",  "holdout", "eval_every", "checkpoint_every", "seed",
-                                       "separator", "isolate"};
+  static constexpr StringRef keys[] = {
+      "batch",      "context",          "steps", "accumulate", "optimizer", "schedule", "holdout",
+      "eval_every", "checkpoint_every", "seed",  "separator",  "isolate",   "scaling",  "rates"};
   return keys;
 }
 
@@ -60,10 +60,12 @@ void NameChecker::run() {
   reportUnused();
 }
 
-void NameChecker::lone(const ast::Expr &expr, bool isTrain) {
-  trainSection = isTrain;
+void NameChecker::lone(const ast::Expr &expr, StringRef setting) {
   push();
-  expression(expr);
+  if (setting.empty())
+    expression(expr);
+  else
+    this->setting(setting, expr);
   pop();
 }
 
@@ -177,8 +179,11 @@ void NameChecker::preset(const ast::Preset &preset) {
       (void)diagnostics.error(argument.range, "a preset names each value: `name = value`");
       continue;
     }
-    expression(*argument.value);
     StringRef name = argument.name->text;
+    if (is_contained(trainKeys(), name))
+      setting(name, *argument.value);
+    else
+      expression(*argument.value);
     auto [it, fresh] = given.try_emplace(name, argument.name->range);
     if (!fresh)
       diagnostics.error(argument.name->range, "`" + name + "` is given twice")
@@ -200,11 +205,6 @@ void NameChecker::train(const ast::Train &train) {
   StringMap<SMRange> given;
   for (const ast::Setting &setting : train.settings) {
     StringRef key = setting.key.text;
-    if (key == "scaling" || key == "rates") {
-      (void)diagnostics.error(setting.key.range,
-                              "`" + key + "` is not available yet; the settings are " + listNames(trainKeys()));
-      continue;
-    }
     auto [it, fresh] = given.try_emplace(key, setting.key.range);
     if (!fresh)
       diagnostics.error(setting.key.range, "`" + key + "` is given twice").note(it->second, "it was given here before");
@@ -215,10 +215,19 @@ void NameChecker::train(const ast::Train &train) {
               (nearest(key, trainKeys()).empty() ? "; the settings are " + listNames(trainKeys()) : std::string()));
       continue;
     }
-    trainSection = true;
-    expression(*setting.value);
-    trainSection = false;
+    this->setting(key, *setting.value);
   }
+}
+
+void NameChecker::setting(StringRef key, const ast::Expr &value) {
+  trainSection = true;
+  if (key == "scaling")
+    scaling(value);
+  else if (key == "rates")
+    rates(value);
+  else
+    expression(value);
+  trainSection = false;
 }
 
 //===----------------------------------------------------------------------===//
@@ -309,9 +318,10 @@ bool checkNames(const Program &program, Names &names, Diagnostics &diagnostics) 
   return diagnostics.errorCount() == before;
 }
 
-bool checkDefine(const ast::Expr &expr, bool isTrain, const Program &program, Names &names, Diagnostics &diagnostics) {
+bool checkDefine(const ast::Expr &expr, StringRef setting, const Program &program, Names &names,
+                 Diagnostics &diagnostics) {
   unsigned before = diagnostics.errorCount();
-  NameChecker(program, names, diagnostics).lone(expr, isTrain);
+  NameChecker(program, names, diagnostics).lone(expr, setting);
   return diagnostics.errorCount() == before;
 }
 

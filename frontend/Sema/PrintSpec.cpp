@@ -71,7 +71,7 @@ private:
     printBody(program.model->body);
     scopes.pop_back();
     line("}");
-    out += "\n" + trainText(model.train);
+    out += "\n";
     return out;
   }
 

@@ -51,8 +51,10 @@ struct Names {
 /// each. Reports all it finds; false after any error.
 bool checkNames(const Program &program, Names &names, Diagnostics &diagnostics);
 
-/// The same for the value of `-D name=value`, which sees no names but words; `isTrain` when it is a setting's.
-bool checkDefine(const ast::Expr &expr, bool isTrain, const Program &program, Names &names, Diagnostics &diagnostics);
+/// The same for the value of `-D name=value`, which sees no names but words; `setting` is its key when it is a
+/// setting's, else empty.
+bool checkDefine(const ast::Expr &expr, llvm::StringRef setting, const Program &program, Names &names,
+                 Diagnostics &diagnostics);
 
 /// Names that a body assigns to, nested bodies included, with the first place of each.
 void assignedNames(const ast::Body &body, llvm::MapVector<llvm::StringRef, llvm::SMRange> &found);

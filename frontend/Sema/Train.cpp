@@ -36,6 +36,31 @@ std::string trainJson(const TrainSettings &s) {
   return text;
 }
 
+static std::string mupText(const MupSettings &mup) {
+  std::string shapes;
+  for (const BaseShape &shape : mup.shapes) {
+    std::string extents;
+    for (int64_t extent : shape.extents)
+      extents += (extents.empty() ? "" : ", ") + std::to_string(extent);
+    shapes += (shapes.empty() ? "\"" : ", \"") + shape.name + "\": (" + extents + ")";
+  }
+  std::string text = "mup(";
+  for (const auto &[name, value] : mup.base)
+    text += mup.shapes.empty() ? "base_" + name + " = " + value.spelled() + ", " : "";
+  if (!mup.shapes.empty())
+    text += "shapes = { " + shapes + " }, ";
+  return text + "input = " + ast::realText(mup.input) + ", output = " + ast::realText(mup.output) +
+         ", router = " + mup.router + ")";
+}
+
+static std::string ratesText(const std::vector<RateRule> &rates) {
+  std::string text;
+  for (const RateRule &rule : rates)
+    text += (text.empty() ? "" : ", ") + (rule.isPath ? "\"" + rule.key + "\"" : rule.key) + ": " +
+            ast::realText(rule.start) + " -> " + ast::realText(rule.end);
+  return "{ " + text + " }";
+}
+
 std::string trainText(const TrainSettings &s) {
   auto real = [](double value) { return ast::realText(value); };
   std::string text;
@@ -57,6 +82,10 @@ std::string trainText(const TrainSettings &s) {
     os << "  separator = " << *s.separator << "\n";
   if (s.isolate)
     os << "  isolate = true\n";
+  if (s.mup)
+    os << "  scaling = " << mupText(*s.mup) << "\n";
+  if (!s.rates.empty())
+    os << "  rates = " << ratesText(s.rates) << "\n";
   os << "}\n";
   return text;
 }

@@ -8,12 +8,38 @@
 #ifndef MOIRE_FRONTEND_SEMA_TRAIN_H
 #define MOIRE_FRONTEND_SEMA_TRAIN_H
 
+#include "frontend/Sema/Constants.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/SMLoc.h"
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace moire::sema {
+
+/// Extents of one parameter of a base model, those of one copy; or of a block of attention the size of a head.
+struct BaseShape {
+  std::string name; ///< symbolic path
+  std::vector<int64_t> extents;
+};
+
+/// `scaling = mup(…)`: muP relative to a base model.
+struct MupSettings {
+  std::vector<std::pair<std::string, Constant>> base; ///< hyperparameters of the base model
+  std::vector<BaseShape> shapes;                      ///< what they come to
+  double input = 1, output = 1;                       ///< multiply embeddings and logits
+  std::string router = "head";
+  llvm::SMRange range;
+};
+
+/// One entry of `rates`: relative learning rates of a role, or of the parameters whose paths match a pattern.
+struct RateRule {
+  std::string key;
+  bool isPath = false;
+  double start = 1, end = 1;
+  llvm::SMRange range;
+};
 
 /// Every setting with its default.
 struct TrainSettings {
@@ -33,6 +59,8 @@ struct TrainSettings {
   int64_t seed = 0;
   std::optional<int64_t> separator; ///< the token that a document begins with
   bool isolate = false;             ///< documents of a sequence do not see each other
+  std::optional<MupSettings> mup;
+  std::vector<RateRule> rates;
 };
 
 /// The JSON text that the runtime reads (docs/runtime.md), on one line.

@@ -154,6 +154,9 @@ FailureOr<PackageInfo> moire::readPackageInfo(ModuleOp module) {
     out.learningRate = param.getLrFactor().convertToDouble();
     out.decay = param.getDecayFactor().convertToDouble();
     out.signRate = param.getSignRate() ? param.getSignRate()->convertToDouble() : 0;
+    out.rateStart = param.getRateStart().convertToDouble();
+    out.rateEnd = param.getRateEnd().convertToDouble();
+    out.multiplier = param.getMultiplier().convertToDouble();
     info.parameters.push_back(std::move(out));
   }
   for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {

@@ -47,6 +47,7 @@ struct ParameterInfo {
   int64_t offset = 0, computeOffset = -1;
   int32_t init = 0;
   double initA = 0, initB = 0, learningRate = 1, decay = 1, signRate = 0;
+  double rateStart = 1, rateEnd = 1, multiplier = 1;
 };
 
 struct PackageInfo {

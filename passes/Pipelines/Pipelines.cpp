@@ -19,6 +19,7 @@
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Expand/Passes.h"
 #include "passes/Transforms/Rowwise/Passes.h"
+#include "passes/Transforms/Scaling/Passes.h"
 
 using namespace mlir;
 using namespace moire;
@@ -53,6 +54,9 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   if (proves(options, "causality"))
     manager.addPass(createProveCausalityPass());
   addCleanup(manager);
+  // While products with parameters are there to be scaled, and before they are differentiated.
+  manager.addPass(createMupPass());
+  manager.addPass(createRatesPass());
   // The forward bill is read off before the reverse pass is there.
   manager.addPass(createNoteCostsPass());
   // Who teaches whom is asked of the losses; whether every gradient is one, of what came out.

@@ -18,6 +18,7 @@
 #include "passes/Transforms/Autodiff/Passes.h"
 #include "passes/Transforms/Expand/Passes.h"
 #include "passes/Transforms/Rowwise/Passes.h"
+#include "passes/Transforms/Scaling/Passes.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -27,6 +28,7 @@ int main(int argc, char **argv) {
   registry.insert<moire::MoireDialect>();
   moire::registerMoireProofsPasses();
   moire::registerMoireExpandPasses();
+  moire::registerMoireScalingPasses();
   moire::registerMoireAutodiffPasses();
   moire::registerMoireFuseRowwisePasses();
   moire::registerMoireBuffersPasses();

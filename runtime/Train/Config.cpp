@@ -149,17 +149,17 @@ int64_t warmupSteps(const TrainConfig &config) {
   return *schedule.warmupFraction > 0 ? std::max<int64_t>(1, rounded) : 0;
 }
 
-double learningRate(const TrainConfig &config, int64_t step) {
+LearningRate learningRate(const TrainConfig &config, int64_t step) {
   const double highest = config.optimizer.lr;
   const int64_t warmup = warmupSteps(config);
   if (step < warmup)
-    return highest * static_cast<double>(step + 1) / static_cast<double>(warmup);
+    return {highest * static_cast<double>(step + 1) / static_cast<double>(warmup), 0};
   if (config.schedule.kind == "constant")
-    return highest;
+    return {highest, 0};
   const double progress =
       static_cast<double>(step - warmup) / static_cast<double>(std::max<int64_t>(1, config.steps - warmup));
-  const double lowest = config.schedule.final * highest;
-  return lowest + 0.5 * (highest - lowest) * (1 + std::cos(std::numbers::pi * progress));
+  const double cosine = std::cos(std::numbers::pi * std::min(progress, 1.0));
+  return {0.5 * highest * (1 + cosine), 0.5 * config.schedule.final * highest * (1 - cosine)};
 }
 
 } // namespace moire::runtime

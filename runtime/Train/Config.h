@@ -79,9 +79,17 @@ int64_t logInterval(const TrainConfig &config);
 /// Steps of warm-up: as given, or the fraction of the steps rounded to the nearest (at least 1 when above 0).
 int64_t warmupSteps(const TrainConfig &config);
 
+/// A scheduled learning rate in the two parts that relative rates weigh (arXiv 2507.03526): a parameter's is its factor
+/// times (its rate at the start times `start`, plus its rate at the end times `end`).
+struct LearningRate {
+  double start = 0; ///< fades along the cosine; all of it in the warm-up and in a constant schedule
+  double end = 0;   ///< rises to the last learning rate
+  double whole() const { return start + end; }
+};
+
 /// The learning rate of step `step`, counted from 0. Warm-up of W steps: lr (step + 1) / W; then, over T steps in all,
-/// cosine: f lr + (lr - f lr) (1 + cos(pi (step - W) / (T - W))) / 2.
-double learningRate(const TrainConfig &config, int64_t step);
+/// cosine: with c = cos(pi (step - W) / (T - W)), lr (1 + c) / 2 and f lr (1 - c) / 2.
+LearningRate learningRate(const TrainConfig &config, int64_t step);
 
 } // namespace moire::runtime
 

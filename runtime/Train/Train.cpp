@@ -85,9 +85,10 @@ Status computeGradients(PreparedRun &run, Workspace &work, moire_buffers &gradie
 Status updateParameters(PreparedRun &run, const moire_buffers &gradients, StepReport &report) {
   const OptimizerConfig &config = run.state.config.optimizer;
   TrainProgress &progress = run.state.progress;
-  report.learningRate = learningRate(run.state.config, progress.step);
-  const moire_adamw scalars = {report.learningRate, config.beta1, config.beta2, config.eps,
-                               config.weightDecay,  config.clip,  1.0,          progress.updates + 1};
+  const LearningRate rate = learningRate(run.state.config, progress.step);
+  report.learningRate = rate.whole();
+  const moire_adamw scalars = {rate.start,  config.beta1, config.beta2, config.eps,          config.weightDecay,
+                               config.clip, 1.0,          rate.end,     progress.updates + 1};
   const int32_t code = run.model.package()->optimizer_step(&gradients, &scalars, &report.gradientNorm);
   MOIRE_TRY(run.model.check(code, "optimizer"));
   progress.updates += code == 0;

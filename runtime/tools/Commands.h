@@ -32,6 +32,7 @@ void addPlanCommand(CLI::App &app, Action &action);
 void addTransformCommand(CLI::App &app, Action &action, const std::vector<std::string> &command);
 void addCoordCheckCommand(CLI::App &app, Action &action);
 void addSweepCommand(CLI::App &app, Action &action, const std::vector<std::string> &command);
+void addRatesCommand(CLI::App &app, Action &action);
 
 /// Adds `--threads N` (1 to 256; by default all processors that this process may use).
 void addThreadsOption(CLI::App &command, int32_t &threads);

@@ -14,6 +14,7 @@
 #include "runtime/Train/Safetensors.h"
 #include "runtime/tools/Commands.h"
 #include "runtime/tools/Compile.h"
+#include "runtime/tools/Parameters.h"
 
 #include <filesystem>
 
@@ -25,28 +26,6 @@ struct Options {
   bool json = false;
 };
 
-Json initialisation(const moire_parameter &parameter) {
-  const double a = parameter.init_a, b = parameter.init_b;
-  switch (parameter.init) {
-  case MOIRE_INIT_CONSTANT:
-    return fmt::format("constant {}", a);
-  case MOIRE_INIT_NORMAL:
-    return fmt::format("normal {:.6g}", a);
-  case MOIRE_INIT_TRUNCATED_NORMAL:
-    return fmt::format("normal {:.6g} within {:.6g}", a, b);
-  case MOIRE_INIT_UNIFORM:
-    return fmt::format("uniform {:.6g} to {:.6g}", a, b);
-  case MOIRE_INIT_LOG_ARANGE:
-    return "log 1..n";
-  case MOIRE_INIT_DT_BIAS:
-    return fmt::format("dt bias {:.6g} to {:.6g}", a, b);
-  case MOIRE_INIT_LOG_UNIFORM:
-    return fmt::format("log of uniform {:.6g} to {:.6g}", a, b);
-  default:
-    return fmt::format("unknown {}", parameter.init);
-  }
-}
-
 Json parameterTable(const moire_package &package) {
   Json list = Json::array();
   for (int64_t i = 0; i < package.parameter_count; ++i) {
@@ -57,10 +36,13 @@ Json parameterTable(const moire_package &package) {
                     {"shape", std::vector<int64_t>(p.shape, p.shape + p.rank)},
                     {"offset", p.offset},
                     {"compute_offset", p.compute_offset},
-                    {"init", initialisation(p)},
+                    {"init", initialText(p)},
                     {"lr_factor", p.lr_factor},
                     {"decay_factor", p.decay_factor},
                     {"sign_rate", p.sign_rate},
+                    {"rate_start", p.rate_start},
+                    {"rate_end", p.rate_end},
+                    {"multiplier", p.multiplier},
                     {"paths", std::vector<std::string>(p.paths, p.paths + p.instances)}});
   }
   return list;

@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
   addTransformCommand(app, action, line);
   addSweepCommand(app, action, line);
   addCoordCheckCommand(app, action);
+  addRatesCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

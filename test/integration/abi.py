@@ -18,7 +18,8 @@ class Parameter(c.Structure):
                 ("rank", c.c_int32), ("shape", c.POINTER(c.c_int64)), ("offset", c.c_int64),
                 ("compute_offset", c.c_int64), ("init", c.c_int32), ("init_a", c.c_double), ("init_b", c.c_double),
                 ("lr_factor", c.c_double), ("decay_factor", c.c_double),
-                ("sign_rate", c.c_double)]
+                ("sign_rate", c.c_double), ("rate_start", c.c_double), ("rate_end", c.c_double),
+                ("multiplier", c.c_double)]
 
 
 class Metric(c.Structure):
@@ -30,7 +31,8 @@ class Buffers(c.Structure):
 
 
 class Adamw(c.Structure):
-    _fields_ = [(name, c.c_double) for name in ("lr", "beta1", "beta2", "eps", "weight_decay", "clip", "grad_scale")
+    _fields_ = [(name, c.c_double) for name in ("lr", "beta1", "beta2", "eps", "weight_decay", "clip", "grad_scale",
+                                              "lr_end")
                 ] + [("step", c.c_int64)]
 
 

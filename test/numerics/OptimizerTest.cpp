@@ -29,7 +29,7 @@ namespace {
 const char *const source = R"(
   moire.param @w : tensor<8x2051xTYPE> role ffn init normal {stack = 0 : i64, paths = ["w"] COMPUTE}
   moire.param @b : tensor<21xTYPE> role norm init constant
-    {stack = 0 : i64, paths = ["b"], lr_factor = 0.5, decay_factor = 0.0}
+    {stack = 0 : i64, paths = ["b"], lr_factor = 0.5, decay_factor = 0.0, rate_start = 0.25, rate_end = 3.0}
   moire.param @s : tensor<37xTYPE> role router init constant
     {stack = 0 : i64, paths = ["s"], decay_factor = 0.0, sign_rate = 0.25}
   moire.param @v : tensor<2x3xTYPE> role ffn init normal {stack = 1 : i64, paths = ["v0", "v1"] COMPUTE}
@@ -37,7 +37,7 @@ const char *const source = R"(
 
 /// The scalars of a step in the order of the ABI.
 struct Scalars {
-  double lr = 1e-2, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weightDecay = 0.1, clip = 0, gradScale = 1;
+  double lr = 1e-2, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weightDecay = 0.1, clip = 0, gradScale = 1, lrEnd = 2e-3;
   int64_t step = 1;
 };
 
@@ -80,8 +80,8 @@ public:
   }
 
   int32_t step(const Scalars &scalars) {
-    double values[] = {scalars.lr,          scalars.beta1, scalars.beta2,    scalars.eps,
-                       scalars.weightDecay, scalars.clip,  scalars.gradScale};
+    double values[] = {scalars.lr,          scalars.beta1, scalars.beta2,     scalars.eps,
+                       scalars.weightDecay, scalars.clip,  scalars.gradScale, scalars.lrEnd};
     int64_t number = scalars.step;
     std::vector<void *> buffers{params.data(), grads.data(), moment1.data(), moment2.data()};
     if (!compute.empty())
@@ -108,8 +108,10 @@ public:
           p[i] -= sign->convertToDouble() * ((grads[i] > 0) - (grads[i] < 0));
         continue;
       }
-      double rate = s.lr * ParamOp(slot.param).getLrFactor().convertToDouble();
-      double decay = s.weightDecay * ParamOp(slot.param).getDecayFactor().convertToDouble();
+      ParamOp param = slot.param;
+      double rate = param.getLrFactor().convertToDouble() *
+                    (param.getRateStart().convertToDouble() * s.lr + param.getRateEnd().convertToDouble() * s.lrEnd);
+      double decay = s.weightDecay * param.getDecayFactor().convertToDouble();
       for (int64_t i = slot.offset; i < slot.offset + slot.elements(); ++i) {
         double g = grads[i] * scale;
         m[i] = s.beta1 * m[i] + (1 - s.beta1) * g;

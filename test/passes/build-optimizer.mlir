@@ -2,17 +2,18 @@
 // RUN: moire-opt %s --moire-build-optimizer --canonicalize --split-input-file --verify-diagnostics --remarks-filter=moire-build-optimizer | FileCheck %s
 // RUN: moire-opt %s --moire-build-optimizer="vector-bits=256 native-bf16=false" --canonicalize --split-input-file | FileCheck %s --check-prefix=PLAIN
 
-// 20000 elements are two tasks; the second parameter begins at a multiple of 16, has no bf16 copy, and factors of its own.
+// 20000 elements are two tasks; the second parameter begins at a multiple of 16, has no bf16 copy, and factors of its own:
+// its share of the rate at the start and at the end, and of the decay.
 // expected-remark @below {{AdamW over 20021 elements in 3 tasks, vectors of 512 bits}}
 module {
 moire.param @w : tensor<20x1000xf32> role ffn init normal {stack = 0 : i64, paths = ["w"], compute}
-moire.param @b : tensor<21xf32> role norm init constant {stack = 0 : i64, paths = ["b"], lr_factor = 0.5, decay_factor = 0.0}
+moire.param @b : tensor<21xf32> role norm init constant {stack = 0 : i64, paths = ["b"], lr_factor = 0.5, decay_factor = 0.0, rate_start = 4.0, rate_end = 0.5}
 }
 
 // CHECK: memref.global "private" constant @moire_optimizer_tasks
 // CHECK-SAME{LITERAL}: dense<[[0, 16384, 0], [16384, 3616, 16384], [20000, 21, -1]]>
 // CHECK: memref.global "private" constant @moire_optimizer_factors
-// CHECK-SAME{LITERAL}: dense<[[1.000000e+00, 1.000000e+00], [1.000000e+00, 1.000000e+00], [5.000000e-01, 0.000000e+00]]>
+// CHECK-SAME{LITERAL}: dense<[[1.000000e+00, 1.000000e+00, 1.000000e+00], [1.000000e+00, 1.000000e+00, 1.000000e+00], [2.000000e+00, 2.500000e-01, 0.000000e+00]]>
 
 // Sums of squares in f64, four at a time, one per task.
 // CHECK-LABEL: func.func private @moire_optimizer_norm(
@@ -58,7 +59,7 @@ moire.param @b : tensor<21xf32> role norm init constant {stack = 0 : i64, paths 
 // CHECK-SAME: memref<20032xf32> {moire.abi = "moment1"}
 // CHECK-SAME: memref<20032xf32> {moire.abi = "moment2"}
 // CHECK-SAME: memref<20000xbf16> {moire.abi = "compute"}
-// CHECK-SAME: memref<7xf64> {moire.abi = "adamw"}
+// CHECK-SAME: memref<8xf64> {moire.abi = "adamw"}
 // CHECK-SAME: memref<1xi64> {moire.abi = "step"}
 // CHECK-SAME: %[[NORM:.*]]: memref<1xf64> {moire.abi = "grad_norm"}) -> i32
 // CHECK: moire.launch @moire_optimizer_norm count 3 grain 1

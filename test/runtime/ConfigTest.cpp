@@ -81,15 +81,40 @@ TEST(Config, TheCommandLineWins) {
 TEST(Config, LearningRateWarmsUpAndFalls) {
   auto config = parse(with("\"warmup\":0.01", "\"warmup_steps\":4"));
   ASSERT_OK(config);
-  EXPECT_DOUBLE_EQ(learningRate(*config, 0), 3e-3 / 4);
-  EXPECT_DOUBLE_EQ(learningRate(*config, 3), 3e-3);
-  EXPECT_DOUBLE_EQ(learningRate(*config, 4), 3e-3);
-  EXPECT_NEAR(learningRate(*config, 202), 3e-4 + 0.5 * 2.7e-3, 1e-12); // half of the way
-  EXPECT_NEAR(learningRate(*config, 399), 3e-4, 1e-7);
+  EXPECT_DOUBLE_EQ(learningRate(*config, 0).whole(), 3e-3 / 4);
+  EXPECT_DOUBLE_EQ(learningRate(*config, 3).whole(), 3e-3);
+  EXPECT_DOUBLE_EQ(learningRate(*config, 4).whole(), 3e-3);
+  EXPECT_NEAR(learningRate(*config, 202).whole(), 3e-4 + 0.5 * 2.7e-3, 1e-12); // half of the way
+  EXPECT_NEAR(learningRate(*config, 399).whole(), 3e-4, 1e-7);
   config->schedule.kind = "constant";
-  EXPECT_EQ(learningRate(*config, 399), 3e-3);
+  EXPECT_EQ(learningRate(*config, 399).whole(), 3e-3);
   config->schedule.warmupSteps = 0;
-  EXPECT_EQ(learningRate(*config, 0), 3e-3);
+  EXPECT_EQ(learningRate(*config, 0).whole(), 3e-3);
+}
+
+// The table of arXiv 2507.03526's method at lr 1e-3, 10240 steps of which 102 warm up, last rate 0.0444444 of the
+// first: per group its relative rates, and the learning rate at steps 0, 101, 102, 5171 (the middle) and 10240.
+TEST(Config, RelativeRatesFollowTheTable) {
+  auto config = parse(with("\"warmup\":0.01", "\"warmup_steps\":102"));
+  ASSERT_OK(config);
+  config->optimizer.lr = 1e-3;
+  config->schedule.final = 0.0444444;
+  config->steps = 10240;
+  struct Row {
+    double start, end, rates[5];
+  };
+  const Row rows[] = {{5, 0.666, {4.901961e-5, 5e-3, 5e-3, 2.514800e-3, 2.959997e-5}},
+                      {0.666, 0.444, {6.529412e-6, 6.66e-4, 6.66e-4, 3.428667e-4, 1.973331e-5}},
+                      {0.666, 1, {6.529412e-6, 6.66e-4, 6.66e-4, 3.552222e-4, 4.444440e-5}},
+                      {0.3, 1.125, {2.941176e-6, 3e-4, 3e-4, 1.75e-4, 4.999995e-5}},
+                      {1, 1, {9.803922e-6, 1e-3, 1e-3, 5.222222e-4, 4.444440e-5}}};
+  const int64_t steps[] = {0, 101, 102, 5171, 10240};
+  for (const Row &row : rows)
+    for (int i = 0; i < 5; ++i) {
+      const LearningRate rate = learningRate(*config, steps[i]);
+      EXPECT_NEAR(row.start * rate.start + row.end * rate.end, row.rates[i], 5.1e-7 * row.rates[i])
+          << row.start << " " << steps[i];
+    }
 }
 
 } // namespace

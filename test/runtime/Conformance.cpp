@@ -194,7 +194,7 @@ TEST_F(Conformance, LoadsAreShares) {
 }
 
 TEST_F(Conformance, OptimizerFollowsItsFormula) {
-  const double lr = 0.01, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, decay = 0.1, gradScale = 0.5;
+  const double lr = 0.01, lrEnd = 0.003, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, decay = 0.1, gradScale = 0.5;
   std::vector<double> params = copy(buffers()->params), m1(params.size()), m2(params.size());
   for (int64_t step = 1; step <= 3; ++step) {
     (void)train();
@@ -205,7 +205,7 @@ TEST_F(Conformance, OptimizerFollowsItsFormula) {
         squares += std::pow(gradScale * grads[static_cast<size_t>(e)], 2);
     });
     const double norm = std::sqrt(squares), clip = step == 2 ? norm / 3 : 0;
-    const moire_adamw scalars = {lr, beta1, beta2, eps, decay, clip, gradScale, step};
+    const moire_adamw scalars = {lr, beta1, beta2, eps, decay, clip, gradScale, lrEnd, step};
     double reported = 0;
     ASSERT_EQ(p().optimizer_step(buffers(), &scalars, &reported), 0);
     EXPECT_NEAR(reported, norm, 1e-5 * norm);
@@ -216,7 +216,8 @@ TEST_F(Conformance, OptimizerFollowsItsFormula) {
         ASSERT_NEAR(element(buffers()->params, e), params[i], 1e-6 * parameter.sign_rate) << parameter.name << " " << e;
         return;
       }
-      const double g = gradScale * grads[i] * (clip > 0 ? clip / norm : 1), rate = lr * parameter.lr_factor;
+      const double g = gradScale * grads[i] * (clip > 0 ? clip / norm : 1);
+      const double rate = parameter.lr_factor * (parameter.rate_start * lr + parameter.rate_end * lrEnd);
       m1[i] = beta1 * m1[i] + (1 - beta1) * g;
       m2[i] = beta2 * m2[i] + (1 - beta2) * g * g;
       const double c1 = m1[i] / (1 - std::pow(beta1, step)), c2 = m2[i] / (1 - std::pow(beta2, step));
@@ -233,7 +234,7 @@ TEST_F(Conformance, AGradientThatIsNotFiniteChangesNothing) {
   (void)train();
   setElement(buffers()->grads, p().parameters[0].offset, NAN);
   const std::vector<double> before = copy(buffers()->params);
-  const moire_adamw scalars = {0.01, 0.9, 0.95, 1e-8, 0.1, 1, 1, 1};
+  const moire_adamw scalars = {0.01, 0.9, 0.95, 1e-8, 0.1, 1, 1, 0, 1};
   double norm = 0;
   EXPECT_EQ(p().optimizer_step(buffers(), &scalars, &norm), 1);
   EXPECT_FALSE(std::isfinite(norm));
@@ -245,7 +246,7 @@ TEST_F(Conformance, AGradientThatIsNotFiniteChangesNothing) {
 TEST_F(Conformance, TrainingOnOneBatchLowersItsLoss) {
   const double before = train();
   for (int64_t step = 1; step <= 10; ++step) {
-    const moire_adamw scalars = {3e-3, 0.9, 0.95, 1e-8, 0, 1, 1, step};
+    const moire_adamw scalars = {3e-3, 0.9, 0.95, 1e-8, 0, 1, 1, 0, step};
     double norm = 0;
     ASSERT_EQ(p().optimizer_step(buffers(), &scalars, &norm), 0);
     (void)train();

@@ -189,7 +189,8 @@ int32_t optimizerStep(const moire_buffers *m, const moire_adamw *s, double *norm
     return 1;
   const double factor = s->grad_scale * (s->clip > 0 && *norm > s->clip ? s->clip / *norm : 1);
   for (int64_t i = 0; i < elements; ++i) {
-    const double g = factor * grads[i], decay = i < biasAt ? s->weight_decay : 0, lr = i < firstAt ? s->lr : s->lr / 2;
+    const double g = factor * grads[i], decay = i < biasAt ? s->weight_decay : 0, rate = s->lr + s->lr_end,
+                 lr = i < firstAt ? rate : rate / 2;
     first[i] = static_cast<T>(s->beta1 * first[i] + (1 - s->beta1) * g);
     second[i] = static_cast<T>(s->beta2 * second[i] + (1 - s->beta2) * g * g);
     const double m1 = first[i] / (1 - std::pow(s->beta1, s->step)), m2 = second[i] / (1 - std::pow(s->beta2, s->step));
@@ -221,10 +222,11 @@ const char *const bigramPaths[] = {"bigram.weight"}, *const firstPaths[] = {"fir
 const char *const biasPaths[] = {"layers.0.bias", "layers.1.bias"};
 const moire_parameter parameters[] = {
     {"bigram.weight", "embedding", bigramPaths, 1, 2, square, bigramAt, computeElements > 0 ? 0 : -1, MOIRE_INIT_NORMAL,
-     0.02, 0, 1.0, 1.0, 0.0},
+     0.02, 0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0},
     {"first.weight", "embedding", firstPaths, 1, 2, square, firstAt, -1, MOIRE_INIT_TRUNCATED_NORMAL, 0.02, 0.03, 0.5,
-     1.0, 0.0},
-    {"layers.#.bias", "norm", biasPaths, layers, 1, row, biasAt, -1, MOIRE_INIT_UNIFORM, -0.01, 0.01, 0.5, 0.0, 0.0},
+     1.0, 0.0, 1.0, 1.0, 1.0},
+    {"layers.#.bias", "norm", biasPaths, layers, 1, row, biasAt, -1, MOIRE_INIT_UNIFORM, -0.01, 0.01, 0.5, 0.0, 0.0,
+     1.0, 1.0, 1.0},
 };
 const moire_metric metrics[] = {
     {"loss", "loss", 0, 1}, {"layers.0.moe.balance_loss", "aux_loss", 1, 1}, {"layers.0.moe.load", "load", 2, groups}};

@@ -13,6 +13,7 @@
 #include "llvm/Support/ToolOutputFile.h"
 #ifdef MOIRE_HAS_Pipelines
 #include "passes/Pipelines/Compile.h"
+#include "passes/Transforms/Scaling/BaseShapes.h"
 #endif
 
 using namespace mlir;
@@ -80,6 +81,8 @@ LogicalResult compile(ModuleOp module, Stage stage, const BackendOptions &option
   return writeText(*text, output, module.getLoc());
 }
 
+llvm::FailureOr<std::vector<NamedExtents>> extentsOf(ModuleOp module) { return expandForExtents(module); }
+
 LogicalResult writeCost(ModuleOp module, const BackendOptions &options, llvm::StringRef output) {
   FailureOr<std::string> text = costOf(module, optionsFor(options));
   if (failed(text))
@@ -99,6 +102,10 @@ LogicalResult compile(ModuleOp module, Stage stage, const BackendOptions &, llvm
   module->print(os, OpPrintingFlags());
   os << '\n';
   return writeText(text, output, module.getLoc());
+}
+
+llvm::FailureOr<std::vector<std::pair<std::string, std::vector<int64_t>>>> extentsOf(ModuleOp module) {
+  return emitError(module.getLoc()) << "this build of the compiler knows no parameters, which `scaling` needs";
 }
 
 LogicalResult writeCost(ModuleOp module, const BackendOptions &, llvm::StringRef) {

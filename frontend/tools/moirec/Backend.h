@@ -35,6 +35,9 @@ void registerBackendDialects(mlir::DialectRegistry &registry);
 /// Errors are diagnostics of the module's context.
 llvm::LogicalResult compile(mlir::ModuleOp module, Stage stage, const BackendOptions &options, llvm::StringRef output);
 
+/// Extents of the parameters of a module at the model level, and sizes of heads: name and extents. Takes the module on.
+llvm::FailureOr<std::vector<std::pair<std::string, std::vector<int64_t>>>> extentsOf(mlir::ModuleOp module);
+
 /// Writes the bill of a module of any level as JSON.
 llvm::LogicalResult writeCost(mlir::ModuleOp module, const BackendOptions &options, llvm::StringRef output);
 

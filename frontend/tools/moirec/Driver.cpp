@@ -140,13 +140,30 @@ private:
     if (!resolved)
       return 1;
     bool wantsCost = line.cost.getNumOccurrences() != 0;
+    openContext();
+    if (resolved->base && !findBaseShapes(*resolved))
+      return 1;
     if (line.emit == Stage::Spec && !wantsCost)
       return write(resolved->text);
-    openContext();
     OwningOpRef<ModuleOp> module = emitModel(*resolved, sources, *context);
     if (failed(verify(*module)))
       return 1;
     return finish(*module);
+  }
+
+  /// Looks at the base model, so that the resolved spec can stand for itself.
+  bool findBaseShapes(sema::Resolved &resolved) {
+    OwningOpRef<ModuleOp> base = emitBase(resolved, sources, *context);
+    if (failed(verify(*base)))
+      return false;
+    auto extents = extentsOf(*base);
+    if (failed(extents))
+      return false;
+    std::vector<sema::BaseShape> shapes;
+    for (auto &[name, of] : *extents)
+      shapes.push_back({name, of});
+    resolved.setBaseShapes(std::move(shapes));
+    return true;
   }
 
   int fromIR() {
@@ -175,6 +192,8 @@ private:
   }
 
   void openContext() {
+    if (context)
+      return;
     DialectRegistry registry;
     registerBackendDialects(registry);
     context = std::make_unique<MLIRContext>(registry);

@@ -25,7 +25,7 @@ constexpr StringRef normKernel = "moire_optimizer_norm", updateKernel = "moire_o
                     refreshKernel = "moire_refresh";
 
 /// Slots of `moire_adamw`, as the entry point reads them.
-enum Scalar : int64_t { Lr, FirstBeta, SecondBeta, Eps, WeightDecay, Clip, GradScale, ScalarCount };
+enum Scalar : int64_t { Lr, FirstBeta, SecondBeta, Eps, WeightDecay, Clip, GradScale, LrEnd, ScalarCount };
 
 /// One argument of an entry point: its type, and the name that says which memory it is.
 struct Argument {
@@ -164,7 +164,8 @@ private:
     set(Unbias1, inverse(rest(power(beta1, step))));
     set(Unbias2, inverse(rest(power(beta2, step))));
     set(Epsilon, scalar(Eps));
-    set(Rate, scalar(Lr));
+    set(RateStart, scalar(Lr));
+    set(RateEnd, scalar(LrEnd));
     set(Decay, scalar(WeightDecay));
   }
 

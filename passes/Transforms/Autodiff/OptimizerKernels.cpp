@@ -7,6 +7,7 @@
 // Products and sums may be contracted; nothing else about the arithmetic is left to the backend.
 //===----------------------------------------------------------------------===//
 #include "passes/Transforms/Autodiff/OptimizerKernels.h"
+#include <array>
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -74,35 +75,38 @@ Kernels::Kernels(ModuleOp module, const ParameterLayout &layout, unsigned bits, 
 void Kernels::writeTasks(const ParameterLayout &layout) {
   SmallVector<int64_t> places;
   SmallVector<double> factors;
-  auto addTasks = [&](const ParameterSlot &slot, double first, double second) {
+  auto addTasks = [&](const ParameterSlot &slot, std::array<double, FactorCount> of) {
     for (int64_t done = 0; done < slot.elements(); done += taskElements) {
       int64_t computeOffset = slot.computeOffset < 0 ? -1 : slot.computeOffset + done;
       places.append({slot.offset + done, std::min(taskElements, slot.elements() - done), computeOffset});
-      factors.append({first, second});
+      factors.append(of.begin(), of.end());
     }
   };
   for (const ParameterSlot &slot : layout.slots())
-    if (ParamOp param = slot.param; !param.getSignRate() && !isFrozen(param))
-      addTasks(slot, param.getLrFactor().convertToDouble(), param.getDecayFactor().convertToDouble());
+    if (ParamOp param = slot.param; !param.getSignRate() && !isFrozen(param)) {
+      double rate = param.getLrFactor().convertToDouble();
+      addTasks(slot, {rate * param.getRateStart().convertToDouble(), rate * param.getRateEnd().convertToDouble(),
+                      param.getDecayFactor().convertToDouble()});
+    }
   tasks = places.size() / 3;
   // After those of AdamW, so that these are a range of their own.
   for (const ParameterSlot &slot : layout.slots())
     if (ParamOp param = slot.param; param.getSignRate())
-      addTasks(slot, param.getSignRate()->convertToDouble(), 0);
+      addTasks(slot, {param.getSignRate()->convertToDouble(), 0, 0});
   signTasks = places.size() / 3 - tasks;
   // Last those that only have a copy to make.
   for (const ParameterSlot &slot : layout.slots())
     if (isFrozen(slot.param) && slot.computeOffset >= 0)
-      addTasks(slot, 0, 0);
+      addTasks(slot, {0, 0, 0});
   int64_t all = places.size() / 3;
   frozenTasks = all - tasks - signTasks;
   OpBuilder builder(module.getContext());
   taskType = MemRefType::get({all, 3}, builder.getI64Type());
-  factorType = MemRefType::get({all, 2}, builder.getF64Type());
+  factorType = MemRefType::get({all, FactorCount}, builder.getF64Type());
   addGlobal(taskTable,
             DenseElementsAttr::get(RankedTensorType::get({all, 3}, builder.getI64Type()), ArrayRef<int64_t>(places)));
-  addGlobal(factorTable,
-            DenseElementsAttr::get(RankedTensorType::get({all, 2}, builder.getF64Type()), ArrayRef<double>(factors)));
+  addGlobal(factorTable, DenseElementsAttr::get(RankedTensorType::get({all, FactorCount}, builder.getF64Type()),
+                                                ArrayRef<double>(factors)));
 }
 
 void Kernels::addGlobal(StringRef name, DenseElementsAttr value) {
@@ -221,16 +225,19 @@ void Kernels::buildUpdate(StringRef name) {
   types.push_back(coefficients);
   buildKernel(name, types, [&](Builder &b, const Task &task, ValueRange buffers) {
     // Scalars are computed in f64 and rounded once.
-    auto coefficient = [&](Coefficient which, Value factor = {}) -> Value {
-      Value x = memref::LoadOp::create(b, buffers.back(), constant(b, which));
-      if (factor)
-        x = arith::MulFOp::create(b, x, factor);
-      return element.isF64() ? x : arith::TruncFOp::create(b, element, x).getResult();
+    auto full = [&](Coefficient which) -> Value {
+      return memref::LoadOp::create(b, buffers.back(), constant(b, which));
+    };
+    auto rounded = [&](Value x) { return element.isF64() ? x : arith::TruncFOp::create(b, element, x).getResult(); };
+    auto coefficient = [&](Coefficient which) { return rounded(full(which)); };
+    auto times = [&](Coefficient which, Factor factor) -> Value {
+      return arith::MulFOp::create(b, full(which), loadFactor(b, task, factor));
     };
     Value scale = coefficient(GradientScale), beta1 = coefficient(Beta1), rest1 = coefficient(Rest1);
     Value beta2 = coefficient(Beta2), rest2 = coefficient(Rest2), unbias1 = coefficient(Unbias1);
     Value unbias2 = coefficient(Unbias2), epsilon = coefficient(Epsilon);
-    Value rate = coefficient(Rate, loadFactor(b, task, 0)), decay = coefficient(Decay, loadFactor(b, task, 1));
+    Value rate = rounded(arith::AddFOp::create(b, times(RateStart, StartFactor), times(RateEnd, EndFactor)));
+    Value decay = rounded(times(Decay, DecayFactor));
     auto update = [&](Builder &b, Type type, Value index, Value number, bool copy) {
       auto all = [&](Value scalar) { return splat(b, type, scalar); };
       // All loads before all stores: the buffers may lie a multiple of 4 KiB apart, where a processor takes a load
@@ -267,7 +274,7 @@ void Kernels::buildUpdate(StringRef name) {
 
 void Kernels::buildSign(StringRef name) {
   auto body = [&](Builder &b, const Task &task, ValueRange buffers) {
-    Value rate = loadFactor(b, task, 0);
+    Value rate = loadFactor(b, task, StartFactor);
     if (!element.isF64())
       rate = arith::TruncFOp::create(b, element, rate);
     sweep(b, task, [&](Builder &b, Type type, Value index, Value) {

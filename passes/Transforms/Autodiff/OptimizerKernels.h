@@ -25,10 +25,14 @@ enum Coefficient : int64_t {
   Unbias1, ///< 1 / (1 - beta1^step)
   Unbias2, ///< 1 / (1 - beta2^step)
   Epsilon,
-  Rate,  ///< learning rate before the parameter's factor
-  Decay, ///< weight decay before the parameter's factor
+  RateStart, ///< the learning rate's part that fades, before the parameter's factor
+  RateEnd,   ///< its part that rises to the last learning rate
+  Decay,     ///< weight decay before the parameter's factor
   CoefficientCount
 };
+
+/// What a task knows of its parameter; of one that follows the sign rule the first is its rate.
+enum Factor : int64_t { StartFactor, EndFactor, DecayFactor, FactorCount };
 
 /// The kernels of one module. Every member adds one private function; names are the symbols that launches use.
 class Kernels {

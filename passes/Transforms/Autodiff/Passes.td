@@ -108,16 +108,17 @@ def BuildOptimizerPass : Pass<"moire-build-optimizer", "::mlir::ModuleOp"> {
     Adds three public functions over the flat buffers of runtime/abi.h (see ParameterLayout), and the kernels that they
     launch. Every argument says in `moire.abi` which memory it is; f64 packages have f64 for f32.
 
-    - `@optimizer_step(params: memref<Nxf32>, grads, moment1, moment2: memref<Txf32>, [compute: memref<Cxbf16>,] adamw: memref<7xf64>,
-      step: memref<1xi64>, grad_norm: memref<1xf64>) -> i32`. `adamw` and `step` are the seven doubles and the
+    - `@optimizer_step(params: memref<Nxf32>, grads, moment1, moment2: memref<Txf32>,
+      [compute: memref<Cxbf16>,] adamw: memref<8xf64>, step: memref<1xi64>, grad_norm: memref<1xf64>) -> i32`.
+      `adamw` and `step` are the eight doubles and the
       integer of `moire_adamw`, in order. Returns 0, or 1 when the norm is not finite and nothing was updated.
     - `@accumulate(accumulator, grads: memref<Txf32>) -> i32`; T of N elements are not frozen.
     - `@refresh([params: memref<Nxf32>, compute: memref<Cxbf16>]) -> i32`; without bf16 copies it has no arguments.
 
     The buffers are cut into tasks of at most 16384 elements, each inside one parameter; a constant table holds offset,
     length, offset of the bf16 copy (or -1) and the factors of rate and decay. The norm is one f64 sum of squares per
-    task, added in order. Frozen parameters have no tasks but those that make their bf16 copies. Decoupled AdamW, `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`,
-    writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
+    task, added in order. Frozen parameters have no tasks but those that make their bf16 copies. Decoupled AdamW,
+    `p -= rate (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay p)`, writes moments, parameters and bf16 copies in one sweep of explicit vector code. Scratch is `memref.alloc`, for
     moire-plan-memory to place. A module without parameters is left alone.
 
     Before:

@@ -54,6 +54,15 @@ template <typename Attention> static double temperature(Attention op) {
   return root * root;
 }
 
+/// What scores are multiplied by: 1 / sqrt(dim), under muP sqrt(base dim) / dim (arXiv 2203.03466, definition 4.1).
+static double standardScale(Operation *op, StringRef path, int64_t dim) {
+  double root = std::sqrt(double(dim));
+  for (auto mup : op->getParentOfType<ModuleOp>().getOps<MupOp>())
+    if (auto base = mup.getBase().getAs<DenseI64ArrayAttr>(path); base && base[0] != dim)
+      return std::sqrt(double(base[0])) / double(dim);
+  return 1 / root;
+}
+
 // ---- Parts ---------------------------------------------------------------------------------------------------------
 
 Value BlockBuilder::rmsNorm(Value x, StringRef suffix) {
@@ -93,7 +102,7 @@ Value BlockBuilder::attention(AttentionOp op, Value x) {
     q = rotate(q, rows, op.rotatedSize(), op.getRopeInterleaved());
     k = rotate(k, rows, op.rotatedSize(), op.getRopeInterleaved());
   }
-  double scale = op.getScale() ? op.getScale()->convertToDouble() : 1 / std::sqrt(double(dim));
+  double scale = op.getScale() ? op.getScale()->convertToDouble() : standardScale(op, op.getPath(), dim);
   FloatAttr factor = b.getF64FloatAttr(scale * temperature(op));
   Value sinks = op.getSinks() ? own("sinks") : Value(), y;
   if (stepping()) {
@@ -130,7 +139,7 @@ Value BlockBuilder::latentAttention(LatentAttentionOp op, Value x) {
   Value spread = TileOp::create(b, loc, reshape(shared, {batch, time, turned}), heads).getY();
   Value k = concat({slice(kv, 3, 0, plain), perHead(spread, turned)}, 3), v = slice(kv, 3, plain, valueDim);
 
-  FloatAttr scale = b.getF64FloatAttr(temperature(op) / std::sqrt(double(plain + turned)));
+  FloatAttr scale = b.getF64FloatAttr(temperature(op) * standardScale(op, op.getPath(), plain + turned));
   Value y;
   if (stepping()) {
     auto cached = CachedAttentionOp::create(b, loc, q, k, v, states[0], states[1], context.position, /*sinks=*/Value(),

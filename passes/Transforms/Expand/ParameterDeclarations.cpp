@@ -97,7 +97,8 @@ LogicalResult ParameterDeclarations::add(Operation *block, StringRef suffix, Arr
                                InitAttr::get(b.getContext(), init.kind), b.getF64FloatAttr(init.a),
                                b.getF64FloatAttr(init.b), b.getF64FloatAttr(1.0), b.getF64FloatAttr(decays ? 1.0 : 0.0),
                                product && precision.hasComputeCopy() ? b.getUnitAttr() : nullptr,
-                               signRate > 0 ? b.getF64FloatAttr(signRate) : FloatAttr());
+                               signRate > 0 ? b.getF64FloatAttr(signRate) : FloatAttr(), b.getF64FloatAttr(1.0),
+                               b.getF64FloatAttr(1.0), b.getF64FloatAttr(1.0));
   byName[name] = param;
   declared.push_back(param);
   return success();
