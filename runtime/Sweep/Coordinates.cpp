@@ -80,7 +80,7 @@ Result<std::vector<ProbeTrace>> traceProbes(const CoordinateRequest &request, co
     }
     if (step == request.steps)
       break;
-    const moire_adamw scalars = {o.lr, o.beta1, o.beta2, o.eps, o.weightDecay, o.clip, 1.0, step + 1};
+    const moire_adamw scalars = {o.lr, o.beta1, o.beta2, o.eps, o.weightDecay, o.clip, 1.0, 0.0, step + 1};
     double norm = 0;
     const int32_t code = package->optimizer_step(&model.buffers(), &scalars, &norm);
     MOIRE_TRY(model.check(code, "optimizer"));
