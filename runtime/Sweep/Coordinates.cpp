@@ -91,50 +91,62 @@ Result<std::vector<ProbeTrace>> traceProbes(const CoordinateRequest &request, co
   return traces;
 }
 
-ProbeGrowth growthOf(const std::vector<int64_t> &widths, std::vector<ProbeTrace> traces) {
-  ProbeGrowth growth;
-  growth.path = traces.front().path;
-  growth.worst = -INFINITY;
-  const size_t steps = traces.front().size.size();
-  auto slope = [&](std::vector<double> ProbeTrace::*of, size_t step) {
+/// The slopes of all seeds after one step, as one.
+static Slope slopeAfter(size_t step, std::vector<double> ProbeTrace::*of, const std::vector<int64_t> &widths,
+                        const std::vector<std::vector<ProbeTrace>> &traces) {
+  const double share = 1 / double(traces.size());
+  std::vector<double> slopes;
+  Slope slope;
+  for (const std::vector<ProbeTrace> &seed : traces) {
     std::vector<std::pair<double, double>> points;
     for (size_t i = 0; i < widths.size(); ++i)
-      points.emplace_back(std::log2(double(widths[i])), std::log2((traces[i].*of)[step]));
-    const double found = slopeOf(points);
-    return std::isfinite(found) ? found : double(NAN);
-  };
-  for (size_t step = 0; step < steps; ++step) {
-    growth.size.push_back(slope(&ProbeTrace::size, step));
-    growth.change.push_back(slope(&ProbeTrace::change, step));
+      points.emplace_back(std::log2(double(widths[i])), std::log2((seed[i].*of)[step]));
+    slopes.push_back(slopeOf(points));
+    slope.value += share * slopes.back();
+  }
+  if (!std::isfinite(slope.value))
+    return {NAN, NAN};
+  for (const double each : slopes)
+    slope.error += std::pow(each - slope.value, 2);
+  slope.error = slopes.size() > 1 ? std::sqrt(slope.error * share / double(slopes.size() - 1)) : 0;
+  return slope;
+}
+
+/// Means over the seeds, for each width.
+static std::vector<ProbeTrace> meansOf(const std::vector<std::vector<ProbeTrace>> &traces) {
+  const double share = 1 / double(traces.size());
+  std::vector<ProbeTrace> means = traces.front();
+  for (size_t i = 0; i < means.size(); ++i)
+    for (auto of : {&ProbeTrace::size, &ProbeTrace::change})
+      for (size_t step = 0; step < (means[i].*of).size(); ++step) {
+        (means[i].*of)[step] = 0;
+        for (const std::vector<ProbeTrace> &seed : traces)
+          (means[i].*of)[step] += share * (seed[i].*of)[step];
+      }
+  return means;
+}
+
+ProbeGrowth growthOf(const std::vector<int64_t> &widths, const std::vector<std::vector<ProbeTrace>> &traces) {
+  ProbeGrowth growth;
+  growth.traces = meansOf(traces);
+  growth.path = growth.traces.front().path;
+  growth.worst.value = -INFINITY;
+  for (size_t step = 0; step < growth.traces.front().size.size(); ++step) {
+    growth.size.push_back(slopeAfter(step, &ProbeTrace::size, widths, traces));
+    growth.change.push_back(slopeAfter(step, &ProbeTrace::change, widths, traces));
     if (step == 0)
       continue;
     for (const bool change : {false, true}) {
-      const double found = change ? growth.change.back() : growth.size.back();
-      if (found > growth.worst)
+      const Slope &found = change ? growth.change.back() : growth.size.back();
+      if (found.low() > growth.worst.low())
         growth.worst = found, growth.worstStep = int64_t(step), growth.worstIsChange = change;
     }
-    for (const ProbeTrace &trace : traces)
+    for (const ProbeTrace &trace : growth.traces)
       growth.grows |= !std::isfinite(trace.size[step]);
   }
-  growth.grows |= growth.worst > steepest;
-  growth.falls = !growth.grows && growth.change.back() < -steepest;
-  growth.traces = std::move(traces);
+  growth.grows |= growth.worst.low() > steepest;
+  growth.falls = !growth.grows && growth.change.back().high() < -steepest;
   return growth;
-}
-
-/// Adds `more` to the means of `sum`.
-static void addShare(std::vector<ProbeTrace> &sum, const std::vector<ProbeTrace> &more, double share) {
-  if (sum.empty()) {
-    sum = more;
-    for (ProbeTrace &trace : sum)
-      for (size_t t = 0; t < trace.size.size(); ++t)
-        trace.size[t] = trace.change[t] = 0;
-  }
-  for (size_t i = 0; i < sum.size(); ++i)
-    for (size_t t = 0; t < sum[i].size.size(); ++t) {
-      sum[i].size[t] += share * more[i].size[t];
-      sum[i].change[t] += share * more[i].change[t];
-    }
 }
 
 Result<CoordinateCheck> checkCoordinates(const CoordinateRequest &request) {
@@ -145,25 +157,25 @@ Result<CoordinateCheck> checkCoordinates(const CoordinateRequest &request) {
     packages.push_back(std::move(package));
   }
   MOIRE_ASSIGN(const TrainConfig config, configOf(request, packages.front()));
-  std::vector<std::vector<ProbeTrace>> byWidth(packages.size());
+  std::vector<std::vector<std::vector<ProbeTrace>>> byProbe; // of each probe, [seed][width]
   for (size_t i = 0; i < packages.size(); ++i)
     for (int64_t seed = 0; seed < request.seeds; ++seed) {
       fmt::print(request.progress.to, "width {}, seed {}\n", request.widths[i], seed);
       std::fflush(request.progress.to);
       MOIRE_ASSIGN(const std::vector<ProbeTrace> traces, traceProbes(request, packages[i], seed));
-      addShare(byWidth[i], traces, 1 / double(request.seeds));
+      byProbe.resize(std::max(byProbe.size(), traces.size()),
+                     std::vector<std::vector<ProbeTrace>>(size_t(request.seeds)));
+      for (size_t probe = 0; probe < byProbe.size(); ++probe) {
+        if (probe >= traces.size() || byProbe[probe][size_t(seed)].size() != i ||
+            (i > 0 && byProbe[probe][0][0].path != traces[probe].path))
+          return Status::error("at width {} the model has other blocks than at width {}: only its width may change",
+                               request.widths[i], request.widths.front());
+        byProbe[probe][size_t(seed)].push_back(traces[probe]);
+      }
     }
   CoordinateCheck check{request.widths, request.steps, request.seeds, config.optimizer.lr, {}};
-  for (size_t probe = 0; probe < byWidth.front().size(); ++probe) {
-    std::vector<ProbeTrace> traces;
-    for (size_t i = 0; i < byWidth.size(); ++i) {
-      if (byWidth[i].size() != byWidth.front().size() || byWidth[i][probe].path != byWidth.front()[probe].path)
-        return Status::error("at width {} the model has other blocks than at width {}: only its width may change",
-                             request.widths[i], request.widths.front());
-      traces.push_back(byWidth[i][probe]);
-    }
-    check.probes.push_back(growthOf(request.widths, std::move(traces)));
-  }
+  for (const auto &traces : byProbe)
+    check.probes.push_back(growthOf(request.widths, traces));
   return check;
 }
 
@@ -173,7 +185,7 @@ bool CoordinateCheck::passes() const {
 
 const ProbeGrowth &CoordinateCheck::worst() const {
   return *std::max_element(probes.begin(), probes.end(),
-                           [](const ProbeGrowth &a, const ProbeGrowth &b) { return a.worst < b.worst; });
+                           [](const ProbeGrowth &a, const ProbeGrowth &b) { return a.worst.low() < b.worst.low(); });
 }
 
 void CoordinateCheck::print() const {
@@ -181,18 +193,20 @@ void CoordinateCheck::print() const {
   for (const ProbeGrowth &probe : probes)
     longest = std::max(longest, probe.path.size());
   fmt::print("slopes of log2 of a mean over log2 of the width, after a step, at a constant rate of {:.3g}\n", lr);
-  fmt::print("{:{}}  {:^23}  {:^15}\n", "", longest, "|h|", "|h - h_0|");
+  fmt::print("{:{}}  {:^23}  {:^24}\n", "", longest, "|h|", "|h - h_0|");
   const std::string end = fmt::format("{}", steps);
-  fmt::print("{:{}}  {:>7} {:>7} {:>7}  {:>7} {:>7}\n", "probe", longest, 0, 1, end, 1, end);
+  fmt::print("{:{}}  {:>7} {:>7} {:>7}  {:>7} {:>7} {:>8}\n", "probe", longest, 0, 1, end, 1, end, "");
   for (const ProbeGrowth &probe : probes)
-    fmt::print("{:{}}  {:>+7.3f} {:>+7.3f} {:>+7.3f}  {:>+7.3f} {:>+7.3f}  {}\n", probe.path, longest, probe.size[0],
-               probe.size[1], probe.size.back(), probe.change[1], probe.change.back(),
+    fmt::print("{:{}}  {:>+7.3f} {:>+7.3f} {:>+7.3f}  {:>+7.3f} {:>+7.3f} ±{:<7.3f} {}\n", probe.path, longest,
+               probe.size[0].value, probe.size[1].value, probe.size.back().value, probe.change[1].value,
+               probe.change.back().value, probe.change.back().error,
                probe.grows   ? "grows"
                : probe.falls ? "falls"
                              : "");
   const ProbeGrowth &most = worst();
-  fmt::print("{}: at most {:+.3f}, of the {} of {} after step {}; {} is allowed\n", passes() ? "passes" : "fails",
-             most.worst, most.worstIsChange ? "change" : "size", most.path, most.worstStep, steepest);
+  fmt::print("{}: at most {:+.3f} ± {:.3f}, of the {} of {} after step {}; {} is allowed\n",
+             passes() ? "passes" : "fails", most.worst.value, most.worst.error, most.worstIsChange ? "change" : "size",
+             most.path, most.worstStep, steepest);
   if (std::any_of(probes.begin(), probes.end(), [](const ProbeGrowth &probe) { return probe.falls; }))
     fmt::print("note: where changes fall with the width, wide models learn less\n");
 }
@@ -205,6 +219,13 @@ static Json numbers(const std::vector<double> &values) {
   return list;
 }
 
+static Json slopes(const std::vector<Slope> &slopes, double Slope::*of) {
+  std::vector<double> values;
+  for (const Slope &slope : slopes)
+    values.push_back(slope.*of);
+  return numbers(values);
+}
+
 Json CoordinateCheck::json() const {
   Json list = Json::array();
   for (const ProbeGrowth &probe : probes) {
@@ -214,9 +235,11 @@ Json CoordinateCheck::json() const {
       changes.push_back(numbers(trace.change));
     }
     list.push_back({{"path", probe.path},
-                    {"size_slopes", numbers(probe.size)},
-                    {"change_slopes", numbers(probe.change)},
-                    {"worst", numbers({probe.worst})[0]},
+                    {"size_slopes", slopes(probe.size, &Slope::value)},
+                    {"size_errors", slopes(probe.size, &Slope::error)},
+                    {"change_slopes", slopes(probe.change, &Slope::value)},
+                    {"change_errors", slopes(probe.change, &Slope::error)},
+                    {"worst", numbers({probe.worst.value})[0]},
                     {"grows", probe.grows},
                     {"falls", probe.falls},
                     {"sizes", sizes},

@@ -43,16 +43,23 @@ struct CoordinateRequest {
 /// the last one.
 Result<std::vector<ProbeTrace>> traceProbes(const CoordinateRequest &request, const Package &package, int64_t seed);
 
+/// A slope over the width: the mean of those of the seeds, with its standard error (0 with one seed).
+struct Slope {
+  double value = 0, error = 0; ///< NaN where a mean is 0 or not finite
+  /// Bounds that the true slope hardly lies beyond.
+  double low() const { return value - 2 * error; }
+  double high() const { return value + 2 * error; }
+};
+
 /// How one probe grows.
 struct ProbeGrowth {
   std::string path;
-  std::vector<ProbeTrace> traces;    ///< for each width, means over the seeds
-  std::vector<double> size, change;  ///< slopes of log2 over log2 of the width, after each step; NaN where a mean is 0
-                                     ///< or not finite (change[0] always is)
-  double worst = 0;                  ///< the largest slope that counts
-  int64_t worstStep = 0;             ///< where it is
-  bool worstIsChange = false;        ///< and of what
-  bool grows = false, falls = false; ///< the verdict
+  std::vector<ProbeTrace> traces;  ///< for each width, means over the seeds
+  std::vector<Slope> size, change; ///< of log2 over log2 of the width, after each step; change[0] is NaN
+  Slope worst;                     ///< of the slopes that count, that with the largest lower bound
+  int64_t worstStep = 0;           ///< where it is
+  bool worstIsChange = false;      ///< and of what
+  bool grows = false, falls = false;
 };
 
 /// Slopes above this grow with the width.
@@ -66,7 +73,7 @@ struct CoordinateCheck {
   std::vector<ProbeGrowth> probes; ///< in the order of the model
 
   bool passes() const;
-  /// The probe with the largest slope that counts.
+  /// The probe whose worst slope has the largest lower bound.
   const ProbeGrowth &worst() const;
   void print() const;
   Json json() const;
@@ -74,11 +81,12 @@ struct CoordinateCheck {
   Chart chart() const;
 };
 
-/// Slopes and verdict of one probe. It grows when, after any step from 1 on, mean |h_t| or mean |h_t - h_0| has a slope
-/// above `steepest`, or is not finite. It falls when the change after the last step has a slope below -`steepest`: wide
-/// models then learn less there. Falling sizes are fine: at the beginning the logits of heads and routers are sums of
-/// random signs, which may average out as width^-0.5.
-ProbeGrowth growthOf(const std::vector<int64_t> &widths, std::vector<ProbeTrace> traces);
+/// Slopes and verdict of one probe; `traces[seed][width]`. It grows when, after any step from 1 on, mean |h_t| or mean
+/// |h_t - h_0| has a slope whose lower bound is above `steepest`, or is not finite. It falls when the change after the
+/// last step has a slope whose upper bound is below -`steepest`: wide models then learn less there. Falling sizes are
+/// fine: at the beginning the logits of heads and routers are sums of random signs, which may average out as
+/// width^-0.5.
+ProbeGrowth growthOf(const std::vector<int64_t> &widths, const std::vector<std::vector<ProbeTrace>> &traces);
 
 /// Runs all widths and seeds.
 Result<CoordinateCheck> checkCoordinates(const CoordinateRequest &request);

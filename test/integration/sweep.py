@@ -12,6 +12,7 @@ import tempfile
 import time
 import xml.dom.minidom
 
+from abi import SOURCE
 from runs import MOIRE, moire, text
 
 SPEC = """model tiny(width = 32, hidden = 2 * width, vocab = 256) {
@@ -101,9 +102,15 @@ def coordinates(folder, data):
     assert abs(slopes["embed"]["change_slopes"][1]) < 0.1 and not slopes["embed"]["grows"], slopes["embed"]
     assert found["probes"][0]["changes"][0][0] == 0 and not found["passes"]
     assert len(xml.dom.minidom.parse(plot).getElementsByTagName("path")) == len(slopes)
+    dense = ["coord-check", os.path.join(SOURCE, "examples", "gpt", "gpt.moire"), "--data", data, "--widths", "64,128,256",
+             "--lr", "3e-3", "-D", "depth=2", "-D", "batch=4", "-D", "context=64"]
+    standard, scaled = moire(*dense, check=False), moire(*dense, "-D", "scaling=mup(base_width=64)", check=False)
+    assert standard.returncode == 1 and "\nfails: at most" in standard.stdout, standard.stdout
+    assert scaled.returncode == 0 and "\npasses: at most" in scaled.stdout, scaled.stdout
     still = moire("coord-check", spec, "--data", data, "--widths", "16,32", "--lr", "0", "--seeds", "1", "--steps", "1",
                   check=False)
     assert "|h - h_0|" in still.stdout, still.stdout + still.stderr
+    print("ok   a dense model fails as it is, passes under mup")
     print(f"ok   standard parametrisation grows: logits by {slopes['logits']['worst']:+.2f}")
 
 

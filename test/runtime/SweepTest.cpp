@@ -198,8 +198,8 @@ TEST(SweepReport, AveragesSeedsAndMeasuresDrift) {
 }
 
 /// A probe whose size and change after each step go as given powers of the width.
-std::vector<ProbeTrace> tracesOf(const std::vector<int64_t> &widths, std::vector<double> size,
-                                 std::vector<double> change) {
+std::vector<std::vector<ProbeTrace>> tracesOf(const std::vector<int64_t> &widths, std::vector<double> size,
+                                              std::vector<double> change) {
   std::vector<ProbeTrace> traces;
   for (const int64_t width : widths) {
     ProbeTrace trace{"probe", {}, {}};
@@ -210,7 +210,7 @@ std::vector<ProbeTrace> tracesOf(const std::vector<int64_t> &widths, std::vector
       trace.change.push_back(0.1 * std::pow(double(width), power));
     traces.push_back(trace);
   }
-  return traces;
+  return {traces};
 }
 
 TEST(Coordinates, GrowthFails) {
@@ -218,19 +218,31 @@ TEST(Coordinates, GrowthFails) {
   // What only the beginning has does not count; sizes may fall.
   const ProbeGrowth still = growthOf(widths, tracesOf(widths, {0.5, -0.5, -0.2}, {0.05, -0.05}));
   EXPECT_FALSE(still.grows || still.falls);
-  EXPECT_NEAR(still.size[1], -0.5, 1e-12);
-  EXPECT_NEAR(still.worst, 0.05, 1e-12);
+  EXPECT_NEAR(still.size[1].value, -0.5, 1e-12);
+  EXPECT_NEAR(still.worst.value, 0.05, 1e-12);
   const ProbeGrowth size = growthOf(widths, tracesOf(widths, {0, 0.2, 0}, {0, 0}));
   EXPECT_TRUE(size.grows);
   EXPECT_EQ(size.worstStep, 1);
   EXPECT_FALSE(size.worstIsChange);
   const ProbeGrowth change = growthOf(widths, tracesOf(widths, {0, 0, 0}, {0, 1}));
   EXPECT_TRUE(change.grows && change.worstIsChange);
-  EXPECT_NEAR(change.worst, 1, 1e-12);
+  EXPECT_NEAR(change.worst.value, 1, 1e-12);
   EXPECT_TRUE(growthOf(widths, tracesOf(widths, {0, 0, 0}, {0, -0.5})).falls);
   auto broken = tracesOf(widths, {0, 0, 0}, {0, 0});
-  broken[1].size[2] = INFINITY;
+  broken[0][1].size[2] = INFINITY;
   EXPECT_TRUE(growthOf(widths, broken).grows);
+}
+
+TEST(Coordinates, SeedsThatDisagreeProveNothing) {
+  const std::vector<int64_t> widths{64, 128, 512};
+  auto traces = tracesOf(widths, {0, 0.4, 0}, {0, 0});
+  traces.push_back(tracesOf(widths, {0, -0.1, 0}, {0, 0})[0]);
+  const ProbeGrowth unsure = growthOf(widths, traces);
+  EXPECT_NEAR(unsure.size[1].value, 0.15, 1e-12);
+  EXPECT_NEAR(unsure.size[1].error, 0.25, 1e-12);
+  EXPECT_FALSE(unsure.grows);
+  traces[1] = tracesOf(widths, {0, 0.3, 0}, {0, 0})[0];
+  EXPECT_TRUE(growthOf(widths, traces).grows);
 }
 
 TEST(Coordinates, NeedsProbes) {
