@@ -30,6 +30,18 @@ Result<std::vector<double>> logitFactors(const Layer &router, const Source &sour
   return std::move(t.values);
 }
 
+/// How many last-dimension entries of a parameter, from the first, make the queries of an attention by themselves:
+/// those of the norm after the product where there is one.
+int64_t queriesOf(const Layer &layer, const std::string &suffix, int64_t last) {
+  if (layer.op == "latent_attention")
+    return suffix == "q_up.weight" || suffix == "q.weight" ? last : 0;
+  if (layer.op != "attention")
+    return 0;
+  if (!layer.word("qk_norm").empty())
+    return suffix == "q_norm.weight" ? last : 0;
+  return suffix == "qkv.weight" || suffix == "qkv.bias" ? layer.count("heads") * layer.count("head_dim") : 0;
+}
+
 class CopyRule final : public Rule {
 public:
   CopyRule(const Blocks &source, const Blocks &target) {
@@ -48,6 +60,8 @@ public:
     Taken taken{std::move(tensor.values), "copied", "", {wanted.path}};
     if (wanted.layer && controllers.contains(wanted.layer->path))
       MOIRE_TRY(readLogits(wanted, source, taken));
+    if (wanted.layer)
+      matchScores(wanted, source, taken);
     return std::optional(std::move(taken));
   }
 
@@ -62,6 +76,23 @@ public:
   }
 
 private:
+  /// muP multiplies scores of attention: where the source does so by another factor, queries make up for it.
+  void matchScores(const Wanted &wanted, const Source &source, Taken &taken) const {
+    const Layer *before = source.blocks().find(wanted.layer->path);
+    if (!before)
+      return;
+    const double factor = before->number("mup_scores", 1) / wanted.layer->number("mup_scores", 1);
+    const int64_t last = wanted.shape.empty() ? 1 : wanted.shape.back();
+    const int64_t queries = queriesOf(*wanted.layer, suffixOf(wanted.path, *wanted.layer), last);
+    if (factor == 1 || queries == 0)
+      return;
+    for (size_t i = 0; i < taken.values.size(); ++i)
+      if (static_cast<int64_t>(i) % last < queries)
+        taken.values[i] *= factor;
+    taken.kind = "scaled";
+    taken.how = fmt::format("queries times {:.6g}, as muP scales scores otherwise", factor);
+  }
+
   /// Columns of a controller over the temperature they were trained under.
   Status readLogits(const Wanted &wanted, const Source &source, Taken &taken) const {
     const std::string suffix = suffixOf(wanted.path, *wanted.layer);

@@ -12,6 +12,11 @@ namespace moire::runtime {
 
 std::string shapeText(const std::vector<int64_t> &shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
+double Source::multiplier(const std::string &path) const {
+  const auto found = multipliers.find(path);
+  return found == multipliers.end() ? 1 : found->second;
+}
+
 std::vector<int64_t> Source::shape(const std::string &path) const {
   const StoredTensor *found = file.find(path);
   return found ? found->shape : std::vector<int64_t>();

@@ -3,8 +3,8 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The tensors of a checkpoint, with what they are parts of. The source's package
-// is not needed: its code may be for another processor.
+// The tensors of a checkpoint, with what they are parts of. The source's code is
+// not run: it may be for another processor.
 //
 //===------------------------------------------------------------------------===//
 #ifndef MOIRE_RUNTIME_TRANSFORM_SOURCE_H
@@ -26,13 +26,17 @@ struct Tensor {
 /// What a transformation takes values from.
 class Source {
 public:
-  /// The tensors of `file`, which belong to `blocks`.
-  Source(Safetensors file, Blocks blocks) : file(std::move(file)), described(std::move(blocks)) {}
+  /// The tensors of `file`, which belong to `blocks`. `multipliers` are what the products of parameters are scaled by
+  /// (muP), where that is not 1.
+  Source(Safetensors file, Blocks blocks, std::map<std::string, double> multipliers = {})
+      : file(std::move(file)), described(std::move(blocks)), multipliers(std::move(multipliers)) {}
 
   const Blocks &blocks() const { return described; }
   /// All tensors, in the order of the file.
   const std::vector<StoredTensor> &tensors() const { return file.tensors(); }
   bool has(const std::string &path) const { return file.find(path) != nullptr; }
+  /// What the products of a parameter are scaled by.
+  double multiplier(const std::string &path) const;
   /// The shape of a tensor; empty when there is none.
   std::vector<int64_t> shape(const std::string &path) const;
   /// A tensor; no tensor of that name, or one that is neither f32 nor f64, is an error.
@@ -41,6 +45,7 @@ public:
 private:
   Safetensors file;
   Blocks described;
+  std::map<std::string, double> multipliers;
 };
 
 /// A shape as text: "[4, 32]".

@@ -102,6 +102,28 @@ std::string whyNot(const Wanted &wanted, const Source &source) {
   return fmt::format("`{}` {} has nothing in the source to come from", path, shapeText(wanted.shape));
 }
 
+/// muP scales the products of some parameters. Where source and target do so by other factors, the values make up for
+/// it, unless a table is read in two ways, of which one is scaled.
+Status matchMultipliers(const Wanted &wanted, const Source &source, const Blocks &target, Taken &taken) {
+  if (taken.sources.empty())
+    return {};
+  const double factor = source.multiplier(taken.sources.front()) / wanted.instance.parameter.multiplier;
+  if (factor == 1)
+    return {};
+  for (const Blocks *blocks : {&source.blocks(), &target})
+    for (const Layer &layer : blocks->layers())
+      if (wanted.layer && layer.word("tied") == wanted.layer->path)
+        return Status::error("`{}` is a table that `{}` reads as well, and muP scales it by other factors than in the "
+                             "source; the source's `scaling` would fit",
+                             wanted.path, layer.path);
+  for (double &value : taken.values)
+    value *= factor;
+  taken.kind = taken.kind == "copied" ? "scaled" : taken.kind;
+  taken.how +=
+      fmt::format("{}times {:.6g}, as muP scales its products otherwise", taken.how.empty() ? "" : ", ", factor);
+  return {};
+}
+
 void write(Model &model, const Instance &instance, const std::vector<double> &values) {
   if (model.package().elementBytes() == sizeof(double))
     std::copy(values.begin(), values.end(), static_cast<double *>(model.buffers().params) + instance.offset);
@@ -134,7 +156,11 @@ Result<TransformReport> transform(Model &model, const Blocks &target, const Sour
       }
       if (!*found)
         continue;
-      const Taken &taken = **found;
+      Taken &taken = **found;
+      if (const Status scaled = matchMultipliers(wanted, source, target, taken); !scaled.ok()) {
+        account.refuse(scaled.message());
+        return {};
+      }
       if (taken.values.size() != static_cast<size_t>(instance.elements))
         return Status::error("`{}`: {} numbers were made for {}", wanted.path, taken.values.size(),
                              shapeText(wanted.shape));

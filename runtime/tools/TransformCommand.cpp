@@ -46,12 +46,31 @@ Result<Blocks> blocksOf(const std::string &spec, const std::string &name) {
   return Blocks::parse(*text, fmt::format("blocks of the {}", name));
 }
 
+/// What the run's package scales products by. A package for another processor is made anew of the run's spec.
+Result<std::map<std::string, double>> multipliersOf(const std::string &run) {
+  Result<Package> package = Package::load(run + "/package.so");
+  if (!package.ok()) {
+    MOIRE_ASSIGN(const std::string path, packageFor(run + "/spec.moire", {}));
+    package = Package::load(path);
+  }
+  if (!package.ok())
+    return package.takeStatus();
+  std::map<std::string, double> multipliers;
+  MOIRE_TRY(forEachInstance(**package, [&](const Instance &instance) -> Status {
+    if (instance.parameter.multiplier != 1)
+      multipliers[instance.path] = instance.parameter.multiplier;
+    return {};
+  }));
+  return multipliers;
+}
+
 /// The checkpoint as a source; its spec is in the run.
 Result<Source> openSource(const FoundCheckpoint &found) {
   MOIRE_ASSIGN(const std::string spec, readFile(found.run + "/spec.moire"));
   MOIRE_ASSIGN(Blocks blocks, blocksOf(spec, "source"));
   MOIRE_ASSIGN(Safetensors file, Safetensors::open(found.checkpoint + "/model.safetensors"));
-  return Source(std::move(file), std::move(blocks));
+  MOIRE_ASSIGN(auto multipliers, multipliersOf(found.run));
+  return Source(std::move(file), std::move(blocks), std::move(multipliers));
 }
 
 /// The state of a run that has not begun, with the weights and the tokeniser of another.

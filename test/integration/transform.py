@@ -73,7 +73,7 @@ class Bench:
         return json.loads(moire("eval", run, "--data", self.text, "--batches", "8"))["loss"]
 
 
-def same(bench, before, after, what, within=2e-5):
+def same(bench, before, after, what, within=1e-6):
     losses = bench.loss(before), bench.loss(after)
     assert abs(losses[0] - losses[1]) < within * losses[0], (what, losses)
     print(f"ok   {what}: loss {losses[0]:.7f} before, {losses[1]:.7f} after", flush=True)
@@ -203,6 +203,31 @@ def training(bench):
     return True
 
 
+TIED = """model tied(width = 32, vocab = 256) {
+  let table = embed(vocab, width)
+  x = table(tokens)
+  x += rms_norm(x) |> mlp(hidden = 16)
+  return rms_norm(x) |> head(vocab, tied = table)
+}
+train { batch = 4   context = 16   steps = 2   optimizer = adamw(lr = 1e-2) }"""
+
+
+def scaling(bench):
+    """muP scales the products of some parameters: their values make up for it, both ways; a table read twice cannot."""
+    scaled = lambda text: text.replace("optimizer =", "scaling = mup(base_width = 16, input = 3.0)   optimizer =")
+    dense, pool = (MODEL.replace("FFN", ffn) for ffn in (
+        "swiglu(hidden = 64)", "moe(expert = swiglu(hidden = 32), experts = 4, top_k = 2, renormalize = true)"))
+    for before, after, what in ((dense, scaled(pool), "to muP"), (scaled(dense), pool, "from muP")):
+        parent = bench.train(before)
+        child, table = bench.transform(parent, after)
+        assert table.count("as muP scales its products otherwise") == 3, table  # embedding, head, and up to a fixed size
+        assert table.count("as muP scales scores otherwise") == 1, table
+        same(bench, parent, child, what, within=1e-6)
+    error = bench.transform(bench.train(TIED), scaled(TIED), fails=True)
+    assert "`table.weight` is a table that `head` reads as well" in error, error
+    return True
+
+
 def refusals(bench):
     parent = bench.train("swiglu(hidden = 64)", "--steps", "2")
     for ffn, wanted in (
@@ -237,4 +262,4 @@ def refusals(bench):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="moire-test-") as temporary:
         shared = Bench(temporary)
-        sys.exit(0 if all([upcycling(shared), choices(shared), thresholds(shared), training(shared), refusals(shared)]) else 1)
+        sys.exit(0 if all([upcycling(shared), choices(shared), thresholds(shared), training(shared), scaling(shared), refusals(shared)]) else 1)

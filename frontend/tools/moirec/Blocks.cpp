@@ -10,6 +10,7 @@
 #include "frontend/tools/moirec/Backend.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/JSON.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -50,6 +51,14 @@ static llvm::json::Array routersOf(ExpertsOp pool) {
   return routers;
 }
 
+/// What muP multiplies the scores of an attention by, beside 1 / sqrt(dim): sqrt(base dim / dim).
+static double scoreFactor(Operation *op, int64_t dim) {
+  for (auto mup : op->getParentOfType<ModuleOp>().getOps<MupOp>())
+    if (auto base = mup.getBase().getAs<DenseI64ArrayAttr>(op->getAttrOfType<StringAttr>("path")))
+      return std::sqrt(double(base[0]) / double(dim));
+  return 1;
+}
+
 static llvm::json::Object describe(Operation *op) {
   llvm::json::Object attributes;
   for (NamedAttribute attribute : op->getAttrDictionary())
@@ -59,6 +68,10 @@ static llvm::json::Object describe(Operation *op) {
     attributes["experts"] = experts.getRouting().getType().getExperts();
     attributes["routers"] = routersOf(experts);
   }
+  if (auto attention = dyn_cast<AttentionOp>(op); attention && !attention.getScale())
+    attributes["mup_scores"] = scoreFactor(op, attention.getHeadDim());
+  if (auto attention = dyn_cast<LatentAttentionOp>(op))
+    attributes["mup_scores"] = scoreFactor(op, attention.getNopeDim() + attention.getRopeDim());
   return llvm::json::Object{{"op", op->getName().stripDialect()},
                             {"path", op->getAttrOfType<StringAttr>("path").getValue()},
                             {"paths", toJson(op->getAttr("paths"))},

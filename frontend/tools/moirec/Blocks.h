@@ -16,7 +16,8 @@ namespace moire {
 
 /// Writes the blocks of a module at the model level as JSON: `{"model": …, "blocks": [{"op", "paths", "attributes"},
 /// …]}` in the order of the model, each set of parameters once. Attributes are those of the op, words for enumerations;
-/// a pool of experts also has its number of `experts` and the paths of its `routers`.
+/// a pool of experts also has its number of `experts` and the paths of its `routers`,
+/// an attention what muP multiplies its scores by, `mup_scores`.
 llvm::LogicalResult writeBlocks(mlir::ModuleOp module, llvm::StringRef output);
 
 } // namespace moire
