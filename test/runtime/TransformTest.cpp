@@ -143,6 +143,20 @@ TEST_F(Transform, ReadsAMixturesControllerUnderItsTemperature) {
   EXPECT_EQ((*take(*plain, from, from.blocks(), "r.weight", {2, 3}))->values, (Values{1, 2, 3, 4, 5, 6}));
 }
 
+TEST_F(Transform, QueriesMakeUpForTheScaleOfScores) {
+  auto attention = [](const std::string &more) {
+    return blocksOf({block("attention", "a", R"("heads": 1, "head_dim": 2)" + more)});
+  };
+  const Source from = source({{"a.qkv.weight", {1, 6}}, {"a.q_norm.weight", {2}}}, attention(""));
+  const Blocks target = attention(R"(, "mup_scores": 0.5)");
+  const auto rule = makeCopyRule(from.blocks(), target);
+  EXPECT_EQ((*take(*rule, from, target, "a.qkv.weight", {1, 6}))->values, (Values{2, 4, 3, 4, 5, 6}));
+  // A norm behind the product would take it back, so the norm's weight has it.
+  const Blocks normed = attention(R"(, "mup_scores": 0.5, "qk_norm": "head")");
+  EXPECT_EQ((*take(*rule, from, normed, "a.qkv.weight", {1, 6}))->values, (Values{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ((*take(*rule, from, normed, "a.q_norm.weight", {2}))->values, (Values{20, 40}));
+}
+
 TEST_F(Transform, CutsADenseLayerIntoSlices) {
   // Width 2, 4 hidden features in 2 slices, 4 experts: two groups of one slice each.
   const Source from = source({{"layers.0.mlp.up.weight", {2, 4}},
