@@ -134,11 +134,16 @@ void write(Model &model, const Instance &instance, const std::vector<double> &va
 
 } // namespace
 
-Result<Rules> makeRules(const Blocks &source, const Blocks &target, const TransformOptions &options) {
+Result<Rules> makeRules(const Source &source, const moire_package &package, const Blocks &target,
+                        const TransformOptions &options) {
   Rules rules;
-  MOIRE_ASSIGN(std::unique_ptr<Rule> upcycle, makeUpcycleRule(source, target, options));
+  MOIRE_ASSIGN(std::unique_ptr<Rule> upcycle, makeUpcycleRule(source.blocks(), target, options));
   rules.push_back(std::move(upcycle));
-  rules.push_back(makeCopyRule(source, target));
+  rules.push_back(makeCopyRule(source.blocks(), target));
+  rules.push_back(makeMergeRule());
+  MOIRE_ASSIGN(std::unique_ptr<Rule> project, makeProjectRule(package, target, source, options));
+  if (project)
+    rules.push_back(std::move(project));
   rules.push_back(makeNewBiasRule());
   return rules;
 }

@@ -32,8 +32,9 @@ struct TransformReport {
   std::string text() const;
 };
 
-/// The rules that `moire transform` knows, in the order in which they are asked.
-Result<Rules> makeRules(const Blocks &source, const Blocks &target, const TransformOptions &options);
+/// The rules that `moire transform` knows for a target package with these blocks, in the order in which they are asked.
+Result<Rules> makeRules(const Source &source, const moire_package &package, const Blocks &target,
+                        const TransformOptions &options);
 
 /// Gives every parameter of `model`, whose layers are `target`, its values and rebuilds the compute copies. All that no
 /// rule knows is refused at once: parameters without a source, shapes that do not fit, tensors that would be lost.

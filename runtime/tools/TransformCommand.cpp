@@ -124,7 +124,7 @@ Result<int> runTransform(Options options) {
   MOIRE_ASSIGN(const Package package, Package::load(path));
   MOIRE_ASSIGN(const Blocks target, blocksOf(package->spec, "target"));
   MOIRE_ASSIGN(Model model, Model::make(package, Use::Train));
-  MOIRE_ASSIGN(const Rules rules, makeRules(source.blocks(), target, options.transform));
+  MOIRE_ASSIGN(const Rules rules, makeRules(source, *package, target, options.transform));
   MOIRE_ASSIGN(const TransformReport report, transform(model, target, source, rules));
   if (!options.out.empty()) {
     MOIRE_ASSIGN(const RunState state, stateOf(model, found, report, options));
@@ -166,6 +166,10 @@ void addTransformCommand(CLI::App &app, Action &action, const std::vector<std::s
       ->check(CLI::Range(int64_t(1), INT64_MAX, "whole number"))
       ->capture_default_str();
   command.add_option("--tokenizer", options->tokenizer, "For .bin files: u16 or u32");
+  command
+      .add_option("--importance", options->transform.importance,
+                  "By what to choose the features that a smaller model keeps: magnitude or random")
+      ->check(CLI::IsMember({"magnitude", "random"}));
   command.add_flag("--json", options->json, "One line of JSON");
   addThreadsOption(command, options->threads);
   addCompileOptions(command, options->compile);
