@@ -367,6 +367,8 @@ private:
   static Value composed(OpBuilder &b, Location loc, const Parts<Value> &values, const Projection &projection, Type read,
                         Type full) {
     Matrices m(b, loc);
+    // Kernels of grouped products have no wider result than their factors.
+    Type last = shapeOf(values.aux.getType()).size() > 2 ? read : full;
     int64_t in = projection.in, sourceIn = projection.sourceIn, count = projection.pieces.size();
     llvm::SmallVector<Value> columns;
     int64_t at = 0;
@@ -378,14 +380,14 @@ private:
       at += sourceOut;
       bool leftFirst = in * sourceOut * (sourceIn + out) <= sourceIn * out * (sourceOut + in);
       if (!right)
-        w = m.product(left, w, full);
+        w = m.product(left, w, last);
       else if (!left)
-        w = m.product(w, right, full);
+        w = m.product(w, right, last);
       else if (leftFirst)
-        w = m.product(m.product(left, w, read), right, full);
+        w = m.product(m.product(left, w, read), right, last);
       else
-        w = m.product(left, m.product(w, right, read), full);
-      columns.push_back(w);
+        w = m.product(left, m.product(w, right, read), last);
+      columns.push_back(m.cast(w, full));
     }
     return m.sum(m.beside(columns), values.aux);
   }
