@@ -44,6 +44,8 @@ public:
     builder.setInsertionPointToEnd(module->getBody());
     if (scaled)
       emitScaling();
+    if (const auto &projected = model.train.projected; projected && scaled)
+      (*module)->setAttr("moire.source_shapes", shapesOf(projected->shapes));
     return module;
   }
 
@@ -84,14 +86,18 @@ private:
 
   //===-- the train section ----------------------------------------------===//
 
+  DictionaryAttr shapesOf(ArrayRef<sema::BaseShape> shapes) {
+    SmallVector<NamedAttribute> entries;
+    for (const sema::BaseShape &shape : shapes)
+      entries.push_back(builder.getNamedAttr(shape.name, builder.getDenseI64ArrayAttr(shape.extents)));
+    return builder.getDictionaryAttr(entries);
+  }
+
   void emitScaling() {
     if (const auto &mup = model.train.mup) {
-      SmallVector<NamedAttribute> base;
-      for (const sema::BaseShape &shape : mup->shapes)
-        base.push_back(builder.getNamedAttr(shape.name, builder.getDenseI64ArrayAttr(shape.extents)));
-      MupOp::create(
-          builder, location(mup->range), builder.getF64FloatAttr(mup->input), builder.getF64FloatAttr(mup->output),
-          RouterScalingAttr::get(&context(), *symbolizeRouterScaling(mup->router)), builder.getDictionaryAttr(base));
+      MupOp::create(builder, location(mup->range), builder.getF64FloatAttr(mup->input),
+                    builder.getF64FloatAttr(mup->output),
+                    RouterScalingAttr::get(&context(), *symbolizeRouterScaling(mup->router)), shapesOf(mup->shapes));
     }
     for (const sema::RateRule &rule : model.train.rates)
       RateOp::create(builder, location(rule.range),
@@ -345,8 +351,8 @@ OwningOpRef<ModuleOp> emitModel(const sema::Resolved &resolved, llvm::SourceMgr 
   return Emitter(*resolved.model, resolved.text, sources, context).emit(/*scaled=*/true);
 }
 
-OwningOpRef<ModuleOp> emitBase(const sema::Resolved &resolved, llvm::SourceMgr &sources, MLIRContext &context) {
-  return Emitter(*resolved.base, "", sources, context).emit(/*scaled=*/false);
+OwningOpRef<ModuleOp> emitOther(const sema::ResolvedModel &other, llvm::SourceMgr &sources, MLIRContext &context) {
+  return Emitter(other, "", sources, context).emit(/*scaled=*/false);
 }
 
 } // namespace moire

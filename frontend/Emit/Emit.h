@@ -19,8 +19,8 @@ namespace moire {
 /// result was assigned to, with the chain of calls for ops of blocks.
 mlir::OwningOpRef<mlir::ModuleOp> emitModel(const sema::Resolved &resolved, llvm::SourceMgr &sources,
                                             mlir::MLIRContext &context);
-/// The same of the base model that `scaling` starts from, without what the train section says of parameters.
-mlir::OwningOpRef<mlir::ModuleOp> emitBase(const sema::Resolved &resolved, llvm::SourceMgr &sources,
+/// The same of a model that this one is compared with, without what the train section says of parameters.
+mlir::OwningOpRef<mlir::ModuleOp> emitOther(const sema::ResolvedModel &other, llvm::SourceMgr &sources,
                                            mlir::MLIRContext &context);
 
 } // namespace moire

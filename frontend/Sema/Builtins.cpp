@@ -254,6 +254,8 @@ ArrayRef<Builtin> trainBuiltins() {
         real("output", Kind::Positive, 1.0, "multiplies the logits"),
         word("router", {"head", "branch", "hidden"}, "how the weights of routers are treated")},
        "muP from a base model: `base_NAME = …` gives its hyperparameter NAME", nullptr, nullptr},
+      {"projected", Input::None, false, {},
+       "weights projected from those of a larger model: `NAME = …` gives its hyperparameter NAME", nullptr, nullptr},
   };
   return table;
 }

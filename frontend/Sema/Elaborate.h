@@ -108,8 +108,15 @@ private:
   // ScalingSettings.cpp
   bool scalingSetting();
   bool ratesSetting();
-  bool baseShapes(const ast::Expr &expr, MupSettings &mup);
+  /// A record of extents by path.
+  bool shapesOf(const ast::Expr &expr, std::vector<BaseShape> &shapes);
+  /// Whether hyperparameters have the same kinds in another reading of the spec, which would be another model of the
+  /// same text; `where` names it.
+  bool sameKinds(llvm::ArrayRef<std::pair<std::string, Constant>> values, llvm::SMRange range, llvm::StringRef where);
   std::optional<double> rate(const ast::Expr &expr);
+
+  // CompressSettings.cpp
+  bool compressSetting();
 
   // ElaborateStatements.cpp
   void statements(const ast::Body &body);

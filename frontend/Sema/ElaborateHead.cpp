@@ -315,6 +315,7 @@ bool Elaborator::trainSettings() {
   ok &= documentSettings();
   ok &= scalingSetting();
   ok &= ratesSetting();
+  ok &= compressSetting();
   if (const ast::Expr *expr = settingValue("holdout")) {
     auto value = constant(*expr, "a share");
     ArgumentInfo info{"holdout", Kind::Fraction, ArgumentInfo::Default::Required, {}, {}, ""};
@@ -377,23 +378,41 @@ std::unique_ptr<ResolvedModel> Elaborator::run() {
   return std::move(model);
 }
 
-/// The model that `mup` scales from: the same spec at its base's hyperparameters. False after errors.
-static bool resolveBase(Resolved &resolved, Names &names, const Options &options, Diagnostics &diagnostics) {
-  const std::optional<MupSettings> &mup = resolved.model->train.mup;
-  if (!mup || mup->base.empty())
-    return true;
-  std::string values;
-  for (const auto &[name, value] : mup->base)
-    values += (values.empty() ? "" : ", ") + name + " = " + value.spelled();
-  Diagnostics::FrameScope frame(diagnostics, mup->range, "in the base model of `scaling`, at " + values);
+/// The same spec at other hyperparameters, which a setting at `range` asks for; `role` says what for. Null after
+/// errors.
+static std::unique_ptr<ResolvedModel> resolveAgain(const Resolved &resolved, Names &names, const Options &options,
+                                                   Diagnostics &diagnostics, SMRange range, StringRef role,
+                                                   const std::vector<std::pair<std::string, Constant>> &values) {
+  std::string text;
+  for (const auto &[name, value] : values)
+    text += (text.empty() ? "" : ", ") + name + " = " + value.spelled();
+  Diagnostics::FrameScope frame(diagnostics, range, "in the " + role.str() + ", at " + text);
   Options again = options;
-  again.replaced = mup->base;
-  resolved.base = Elaborator(*resolved.program, names, again, diagnostics).run();
-  return resolved.base != nullptr;
+  again.replaced = values;
+  return Elaborator(*resolved.program, names, again, diagnostics).run();
+}
+
+/// The models that settings compare this one with. False after errors.
+static bool resolveOthers(Resolved &resolved, Names &names, const Options &options, Diagnostics &diagnostics) {
+  const TrainSettings &train = resolved.model->train;
+  if (const auto &mup = train.mup; mup && !mup->base.empty())
+    if (!(resolved.base =
+              resolveAgain(resolved, names, options, diagnostics, mup->range, "base model of `scaling`", mup->base)))
+      return false;
+  if (const auto &projected = train.projected; projected && !projected->source.empty())
+    if (!(resolved.source = resolveAgain(resolved, names, options, diagnostics, projected->range,
+                                         "source of `compress`", projected->source)))
+      return false;
+  return true;
 }
 
 void Resolved::setBaseShapes(std::vector<BaseShape> shapes) {
   model->train.mup->shapes = std::move(shapes);
+  text = modelText + trainText(model->train);
+}
+
+void Resolved::setSourceShapes(std::vector<BaseShape> shapes) {
+  model->train.projected->shapes = std::move(shapes);
   text = modelText + trainText(model->train);
 }
 
@@ -411,7 +430,7 @@ std::unique_ptr<Resolved> resolve(StringRef path, const Options &options, Diagno
     return nullptr;
   resolved->modelText = printSpec(*resolved->program, names, elaborator.allRecords(), *resolved->model);
   resolved->text = resolved->modelText + trainText(resolved->model->train);
-  if (!resolveBase(*resolved, names, options, diagnostics))
+  if (!resolveOthers(*resolved, names, options, diagnostics))
     return nullptr;
   return resolved;
 }

@@ -78,6 +78,10 @@ private:
   // ScalingSettings.cpp
   void scaling(const ast::Expr &expr);
   void rates(const ast::Expr &expr);
+  // CompressSettings.cpp
+  void compress(const ast::Expr &expr);
+  /// `name` is to be a hyperparameter of the model.
+  void hyperparameterName(llvm::StringRef name, llvm::SMRange range);
 
   // statements
   void topBody(const ast::Ident &name, const ast::Body &body);

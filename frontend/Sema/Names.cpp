@@ -18,7 +18,8 @@ namespace moire::sema {
 ArrayRef<StringRef> trainKeys() {
   static constexpr StringRef keys[] = {
       "batch",      "context",          "steps", "accumulate", "optimizer", "schedule", "holdout",
-      "eval_every", "checkpoint_every", "seed",  "separator",  "isolate",   "scaling",  "rates"};
+      "eval_every", "checkpoint_every", "seed",  "separator",  "isolate",   "scaling",  "rates",
+      "compress"};
   return keys;
 }
 
@@ -225,6 +226,8 @@ void NameChecker::setting(StringRef key, const ast::Expr &value) {
     scaling(value);
   else if (key == "rates")
     rates(value);
+  else if (key == "compress")
+    compress(value);
   else
     expression(value);
   trainSection = false;

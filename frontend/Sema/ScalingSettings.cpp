@@ -59,14 +59,7 @@ void NameChecker::scaling(const ast::Expr &expr) {
     } else if (name.starts_with(basePrefix)) {
       hasBase = true;
       expression(*argument.value);
-      std::vector<StringRef> known;
-      for (const ast::Parameter &parameter : program.model->parameters)
-        known.push_back(parameter.name.text);
-      StringRef hyper = name.drop_front(basePrefix.size());
-      if (!is_contained(known, hyper))
-        diagnostics
-            .error(argument.name->range, "the model has no hyperparameter `" + hyper + "`" + didYouMean(hyper, known))
-            .note(program.model->name.range, "the model is declared here");
+      hyperparameterName(name.drop_front(basePrefix.size()), argument.name->range);
     } else {
       (void)diagnostics.error(argument.name->range, "`mup` has no argument `" + name +
                                                         "`; it takes `base_NAME` for a hyperparameter NAME, " +
@@ -108,7 +101,7 @@ void NameChecker::rates(const ast::Expr &expr) {
 // Values
 //===----------------------------------------------------------------------===//
 
-bool Elaborator::baseShapes(const ast::Expr &expr, MupSettings &mup) {
+bool Elaborator::shapesOf(const ast::Expr &expr, std::vector<BaseShape> &shapes) {
   auto *record = dyn_cast<ast::Record>(&expr);
   if (!record) {
     (void)diagnostics.error(expr.range, "`shapes` is a record: `{ \"head.weight\": (64, 256) }`");
@@ -127,7 +120,20 @@ bool Elaborator::baseShapes(const ast::Expr &expr, MupSettings &mup) {
       (void)diagnostics.error(field.value->range, "extents are counts of at least 1, such as `(64, 256)`");
       ok = false;
     }
-    mup.shapes.push_back(std::move(shape));
+    shapes.push_back(std::move(shape));
+  }
+  return ok;
+}
+
+bool Elaborator::sameKinds(ArrayRef<std::pair<std::string, Constant>> values, SMRange range, StringRef where) {
+  bool ok = true;
+  for (const auto &[name, value] : values) {
+    const Value &own = scopes.back()[name];
+    if (own.kind != Value::Kind::Constant || own.constant.kind == value.kind)
+      continue;
+    (void)diagnostics.error(range, "`" + name + "` is " + kindName(own.constant.kind) + ", in " + where + " " +
+                                       value.described());
+    ok = false;
   }
   return ok;
 }
@@ -144,7 +150,7 @@ bool Elaborator::scalingSetting() {
     if (name == "router") {
       mup.router = cast<ast::Name>(argument.value.get())->text.str();
     } else if (name == "shapes") {
-      ok &= baseShapes(*argument.value, mup);
+      ok &= shapesOf(*argument.value, mup.shapes);
     } else if (auto value = constant(*argument.value, "a constant"); !value) {
       ok = false;
     } else if (name.consume_front(basePrefix)) {
@@ -157,15 +163,7 @@ bool Elaborator::scalingSetting() {
         (name == "input" ? mup.input : mup.output) = fitted->real;
     }
   }
-  // A base of another kind would make another model of the same text.
-  for (const auto &[name, value] : mup.base) {
-    const Value &own = scopes.back()[name];
-    if (own.kind == Value::Kind::Constant && own.constant.kind != value.kind) {
-      (void)diagnostics.error(expr->range, "`" + name + "` is " + kindName(own.constant.kind) + ", in the base model " +
-                                               value.described());
-      ok = false;
-    }
-  }
+  ok &= sameKinds(mup.base, expr->range, "the base model");
   model->train.mup = std::move(mup);
   return ok;
 }

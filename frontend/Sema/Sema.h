@@ -30,11 +30,14 @@ struct Resolved {
   std::unique_ptr<Program> program;
   std::unique_ptr<ResolvedModel> model;
   std::unique_ptr<ResolvedModel> base; ///< the model that `scaling` starts from; null when there is none
+  std::unique_ptr<ResolvedModel> source; ///< the model that `compress` projects from; null when there is none
   std::string modelText;               ///< the resolved spec in the language, without its train section
   std::string text;                    ///< all of it: every default and derived number filled in
 
   /// Writes the extents of the base model's parameters into the scaling, which stands for itself from then on.
   void setBaseShapes(std::vector<BaseShape> shapes);
+  /// The same of the source, into `compress`.
+  void setSourceShapes(std::vector<BaseShape> shapes);
 };
 
 /// Resolves the spec at `path`. All errors are reported; null after any.

@@ -36,19 +36,31 @@ std::string trainJson(const TrainSettings &s) {
   return text;
 }
 
-static std::string mupText(const MupSettings &mup) {
+/// "shapes = { … }".
+static std::string shapesText(const std::vector<BaseShape> &all) {
   std::string shapes;
-  for (const BaseShape &shape : mup.shapes) {
+  for (const BaseShape &shape : all) {
     std::string extents;
     for (int64_t extent : shape.extents)
       extents += (extents.empty() ? "" : ", ") + std::to_string(extent);
     shapes += (shapes.empty() ? "\"" : ", \"") + shape.name + "\": (" + extents + ")";
   }
+  return "shapes = { " + shapes + " }";
+}
+
+static std::string projectedText(const ProjectedSettings &projected) {
+  std::string text;
+  for (const auto &[name, value] : projected.source)
+    text += (text.empty() ? "" : ", ") + name + " = " + value.spelled();
+  return "projected(" + (projected.shapes.empty() ? text : shapesText(projected.shapes)) + ")";
+}
+
+static std::string mupText(const MupSettings &mup) {
   std::string text = "mup(";
   for (const auto &[name, value] : mup.base)
     text += mup.shapes.empty() ? "base_" + name + " = " + value.spelled() + ", " : "";
   if (!mup.shapes.empty())
-    text += "shapes = { " + shapes + " }, ";
+    text += shapesText(mup.shapes) + ", ";
   return text + "input = " + ast::realText(mup.input) + ", output = " + ast::realText(mup.output) +
          ", router = " + mup.router + ")";
 }
@@ -86,6 +98,8 @@ std::string trainText(const TrainSettings &s) {
     os << "  scaling = " << mupText(*s.mup) << "\n";
   if (!s.rates.empty())
     os << "  rates = " << ratesText(s.rates) << "\n";
+  if (s.projected)
+    os << "  compress = " << projectedText(*s.projected) << "\n";
   os << "}\n";
   return text;
 }

@@ -18,7 +18,7 @@
 
 namespace moire::sema {
 
-/// Extents of one parameter of a base model, those of one copy; or of a block of attention the size of a head.
+/// Extents of one parameter of a model that this one is compared with, those of one copy; or of a block of attention the size of a head.
 struct BaseShape {
   std::string name; ///< symbolic path
   std::vector<int64_t> extents;
@@ -30,6 +30,13 @@ struct MupSettings {
   std::vector<BaseShape> shapes;                      ///< what they come to
   double input = 1, output = 1;                       ///< multiply embeddings and logits
   std::string router = "head";
+  llvm::SMRange range;
+};
+
+/// `compress = projected(…)`: weights are projected from those of a larger model (arXiv 2506.22255).
+struct ProjectedSettings {
+  std::vector<std::pair<std::string, Constant>> source; ///< hyperparameters of the larger model
+  std::vector<BaseShape> shapes;                        ///< what they come to
   llvm::SMRange range;
 };
 
@@ -61,6 +68,7 @@ struct TrainSettings {
   bool isolate = false;             ///< documents of a sequence do not see each other
   std::optional<MupSettings> mup;
   std::vector<RateRule> rates;
+  std::optional<ProjectedSettings> projected;
 };
 
 /// The JSON text that the runtime reads (docs/runtime.md), on one line.

@@ -48,8 +48,6 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   expand.decodeContext = options.decodeContext;
   expand.probe = options.probe;
   manager.addPass(createExpandBlocksPass(expand));
-  // Before anything asks what a parameter is for: of what is composed, only the parts are left.
-  manager.addPass(createProjectWeightsPass());
   // Proofs about positions come first, while every op still stands for its own place in the spec.
   if (proves(options, "causality"))
     manager.addPass(createProveCausalityPass());
@@ -57,6 +55,8 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   // While products with parameters are there to be scaled, and before they are differentiated.
   manager.addPass(createMupPass());
   manager.addPass(createRatesPass());
+  // Of a weight that is composed, each part learns as the weight would.
+  manager.addPass(createProjectWeightsPass());
   // The forward bill is read off before the reverse pass is there.
   manager.addPass(createNoteCostsPass());
   // Who teaches whom is asked of the losses; whether every gradient is one, of what came out.

@@ -121,10 +121,10 @@ private:
         const Resized asked{part.from[dim] / side.times, part.to[dim] / side.times, part.path};
         const Resized &known = sets.try_emplace(setOf(part, side, expert), asked).first->second;
         if (known.from != asked.from || known.to != asked.to)
-          return Status::error("`{}` shrinks from {} to {}, `{}` from {} to {}: the stream has one size, and heads keep "
-                               "theirs (give `attention` a `head_dim`)",
-                               generalPath(asked.path), asked.from, asked.to, generalPath(known.path), known.from,
-                               known.to);
+          return Status::error(
+              "`{}` shrinks from {} to {}, `{}` from {} to {}: the stream has one size, and heads keep "
+              "theirs (give `attention` a `head_dim`)",
+              generalPath(asked.path), asked.from, asked.to, generalPath(known.path), known.from, known.to);
       }
     }
     parts.push_back(std::move(part));
@@ -225,7 +225,8 @@ Result<std::unique_ptr<Rule>> makeProjectRule(const moire_package &package, cons
     return std::unique_ptr<Rule>();
   if (options.importance.empty()) {
     if (plan.isComposed())
-      return Status::error("the target is smaller: --importance says by what to choose the features that it begins with");
+      return Status::error(
+          "the target is smaller: --importance says by what to choose the features that it begins with");
     return std::unique_ptr<Rule>(); // refused like all that does not fit
   }
   MOIRE_TRY(plan.choose(options.importance, source, options.seed));

@@ -7,6 +7,7 @@
 // level it is. Everything behind the model level is the backend's.
 //===----------------------------------------------------------------------===//
 #include "frontend/tools/moirec/Driver.h"
+#include "dialect/IR/MoireOps.h"
 #include "frontend/Emit/Emit.h"
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
@@ -141,29 +142,60 @@ private:
       return 1;
     bool wantsCost = line.cost.getNumOccurrences() != 0;
     openContext();
-    if (resolved->base && !findBaseShapes(*resolved))
+    if (!findShapes(*resolved))
       return 1;
     if (line.emit == Stage::Spec && !wantsCost)
       return write(resolved->text);
     OwningOpRef<ModuleOp> module = emitModel(*resolved, sources, *context);
-    if (failed(verify(*module)))
+    if (failed(verify(*module)) || (resolved->source && !sameLoops(*module)))
       return 1;
     return finish(*module);
   }
 
-  /// Looks at the base model, so that the resolved spec can stand for itself.
-  bool findBaseShapes(sema::Resolved &resolved) {
-    OwningOpRef<ModuleOp> base = emitBase(resolved, sources, *context);
-    if (failed(verify(*base)))
-      return false;
-    auto extents = extentsOf(*base);
-    if (failed(extents))
-      return false;
-    std::vector<sema::BaseShape> shapes;
-    for (auto &[name, of] : *extents)
-      shapes.push_back({name, of});
-    resolved.setBaseShapes(std::move(shapes));
+  /// Looks at the models that this one is compared with, so that the resolved spec can stand for itself.
+  bool findShapes(sema::Resolved &resolved) {
+    auto shapesOf = [&](const sema::ResolvedModel &other) -> std::optional<std::vector<sema::BaseShape>> {
+      OwningOpRef<ModuleOp> module = emitOther(other, sources, *context);
+      if (failed(verify(*module)))
+        return std::nullopt;
+      loopsOfSource.clear();
+      module->walk([&](RepeatOp repeat) { loopsOfSource.push_back(repeat.getCount()); });
+      auto extents = extentsOf(*module);
+      if (failed(extents))
+        return std::nullopt;
+      std::vector<sema::BaseShape> shapes;
+      for (auto &[name, of] : *extents)
+        shapes.push_back({name, of});
+      return shapes;
+    };
+    if (resolved.base) {
+      auto shapes = shapesOf(*resolved.base);
+      if (!shapes)
+        return false;
+      resolved.setBaseShapes(std::move(*shapes));
+    }
+    if (resolved.source) {
+      auto shapes = shapesOf(*resolved.source);
+      if (!shapes)
+        return false;
+      resolved.setSourceShapes(std::move(*shapes));
+    }
     return true;
+  }
+
+  /// Shapes are those of one copy: whether there are as many copies, loops tell.
+  bool sameLoops(ModuleOp module) {
+    size_t number = 0;
+    bool same = true;
+    module.walk([&](RepeatOp repeat) {
+      if (same && number < loopsOfSource.size() && int64_t(repeat.getCount()) != loopsOfSource[number]) {
+        repeat.emitError("runs ") << repeat.getCount() << " times, in the source of `compress` "
+                                  << loopsOfSource[number] << ": a projection changes sizes, not layers";
+        same = false;
+      }
+      ++number;
+    });
+    return same;
   }
 
   int fromIR() {
@@ -208,6 +240,7 @@ private:
   CommandLine &line;
   llvm::SourceMgr sources;
   Diagnostics diagnostics;
+  std::vector<int64_t> loopsOfSource; ///< how often each repeat of the last model compared with runs
   std::unique_ptr<MLIRContext> context;
   std::unique_ptr<SourceMgrDiagnosticHandler> handler;
 };

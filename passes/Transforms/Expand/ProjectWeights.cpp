@@ -93,8 +93,11 @@ public:
       if (failed(inspect(param)))
         return failure();
     }
+    auto isBlock = [&](StringRef name) { // of which the size of a head is listed
+      return llvm::any_of(seen, [&](StringRef param) { return param.consume_front(name) && param.starts_with("."); });
+    };
     for (NamedAttribute shape : shapes)
-      if (!seen.contains(shape.getName()))
+      if (!seen.contains(shape.getName()) && !isBlock(shape.getName()))
         return module.emitError("the source has a parameter `")
                << shape.getName().getValue() << "` that this model has not: a projection changes sizes, not layers";
     return success();
