@@ -21,7 +21,7 @@ mlir::OwningOpRef<mlir::ModuleOp> emitModel(const sema::Resolved &resolved, llvm
                                             mlir::MLIRContext &context);
 /// The same of a model that this one is compared with, without what the train section says of parameters.
 mlir::OwningOpRef<mlir::ModuleOp> emitOther(const sema::ResolvedModel &other, llvm::SourceMgr &sources,
-                                           mlir::MLIRContext &context);
+                                            mlir::MLIRContext &context);
 
 } // namespace moire
 

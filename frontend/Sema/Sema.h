@@ -20,8 +20,8 @@ namespace moire::sema {
 
 /// What a command line says about a spec.
 struct Options {
-  std::string preset;               ///< empty: none
-  std::vector<std::string> defines; ///< `name=value`, in order; of two for a name the last wins
+  std::string preset;                                     ///< empty: none
+  std::vector<std::string> defines;                       ///< `name=value`, in order; of two for a name the last wins
   std::vector<std::pair<std::string, Constant>> replaced; ///< hyperparameters whose values come before all others
 };
 
@@ -29,10 +29,10 @@ struct Options {
 struct Resolved {
   std::unique_ptr<Program> program;
   std::unique_ptr<ResolvedModel> model;
-  std::unique_ptr<ResolvedModel> base; ///< the model that `scaling` starts from; null when there is none
+  std::unique_ptr<ResolvedModel> base;   ///< the model that `scaling` starts from; null when there is none
   std::unique_ptr<ResolvedModel> source; ///< the model that `compress` projects from; null when there is none
-  std::string modelText;               ///< the resolved spec in the language, without its train section
-  std::string text;                    ///< all of it: every default and derived number filled in
+  std::string modelText;                 ///< the resolved spec in the language, without its train section
+  std::string text;                      ///< all of it: every default and derived number filled in
 
   /// Writes the extents of the base model's parameters into the scaling, which stands for itself from then on.
   void setBaseShapes(std::vector<BaseShape> shapes);

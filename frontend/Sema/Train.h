@@ -18,7 +18,8 @@
 
 namespace moire::sema {
 
-/// Extents of one parameter of a model that this one is compared with, those of one copy; or of a block of attention the size of a head.
+/// Extents of one parameter of a model that this one is compared with, those of one copy; or of a block of attention
+/// the size of a head.
 struct BaseShape {
   std::string name; ///< symbolic path
   std::vector<int64_t> extents;

@@ -57,7 +57,7 @@ struct TransformOptions {
   int64_t seed = 0;         ///< of new values and noise
   double noise = 0;         ///< deviation of what is added to experts, over the root mean square of the tensor
   bool approximate = false; ///< gates whose sum varies may stand for 1 on average
-  std::string importance;   ///< magnitude or random: by what features are chosen that a smaller model keeps; empty: none
+  std::string importance; ///< magnitude or random: by what features are chosen that a smaller model keeps; empty: none
 };
 
 /// Parameters of equal path and shape; routers of mixtures of tokens become routers of token choice with their
@@ -72,8 +72,8 @@ std::unique_ptr<Rule> makeNewBiasRule();
 Result<std::unique_ptr<Rule>> makeUpcycleRule(const Blocks &source, const Blocks &target,
                                               const TransformOptions &options);
 
-/// Fewer features, chosen by importance: weights are cut, or projected from what they were (arXiv 2506.22255). Null where
-/// nothing gets smaller, and where nothing says by what to choose and weights would be cut.
+/// Fewer features, chosen by importance: weights are cut, or projected from what they were (arXiv 2506.22255). Null
+/// where nothing gets smaller, and where nothing says by what to choose and weights would be cut.
 Result<std::unique_ptr<Rule>> makeProjectRule(const moire_package &package, const Blocks &target, const Source &source,
                                               const TransformOptions &options);
 
