@@ -41,14 +41,15 @@ def main():
     parser.add_argument("--widths", type=int, nargs="+", default=[80, 32])
     parser.add_argument("--source-steps", type=int, default=800)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--source-rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=3e-3, help="of what is made of the source")
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        def write(name, width, steps, more=""):
+        def write(name, width, steps, rate, more=""):
             path = os.path.join(folder, name + ".moire")
             with open(path, "w") as file:
-                file.write(SPEC.format(width=width, head=options.source_width // 4, steps=steps, rate=options.rate, more=more))
+                file.write(SPEC.format(width=width, head=options.source_width // 4, steps=steps, rate=rate, more=more))
             return path
 
         def train(name, spec, seed, *more):
@@ -57,11 +58,11 @@ def main():
             return json.loads(moire("eval", out, "--data", options.data, "--batches", 50))["loss"]
 
         source = os.path.join(folder, "source")
-        large = write("large", options.source_width, options.source_steps)
+        large = write("large", options.source_width, options.source_steps, options.source_rate)
         print(f"source, width {options.source_width}: {train('source', large, 1):.4f}", flush=True)
         for width in options.widths:
-            plain = write(f"plain{width}", width, options.steps)
-            composed = write(f"composed{width}", width, options.steps,
+            plain = write(f"plain{width}", width, options.steps, options.rate)
+            composed = write(f"composed{width}", width, options.steps, options.rate,
                              f"compress = projected(width = {options.source_width})")
             results = {"from nothing": [train(f"new{width}-{seed}", plain, seed) for seed in range(options.seeds)]}
             for importance in ("magnitude", "random"):
