@@ -25,9 +25,12 @@ static constexpr StringRef roles[] = {"embedding", "head", "attention", "ssm", "
 //===----------------------------------------------------------------------===//
 
 void NameChecker::scaling(const ast::Expr &expr) {
+  if (isa<ast::None>(&expr))
+    return;
   auto *call = dyn_cast<ast::Call>(&expr);
   if (!call || call->callee.text != "mup") {
-    (void)diagnostics.error(expr.range, "`scaling` is `mup(base_width = …)`, with the base model's hyperparameters");
+    (void)diagnostics.error(expr.range, "`scaling` is `mup(base_width = …)`, with the base model's hyperparameters, or "
+                                        "`none`");
     return;
   }
   StringMap<SMRange> given;
@@ -73,9 +76,13 @@ void NameChecker::scaling(const ast::Expr &expr) {
 }
 
 void NameChecker::rates(const ast::Expr &expr) {
+  if (isa<ast::None>(&expr))
+    return;
   auto *record = dyn_cast<ast::Record>(&expr);
   if (!record) {
-    (void)diagnostics.error(expr.range, "`rates` is a record: `{ router: 0.6 -> 1.0, \"layers.*.attention.*\": 0.5 }`");
+    (void)diagnostics.error(expr.range,
+                            "`rates` is a record: `{ router: 0.6 -> 1.0, \"layers.*.attention.*\": 0.5 }`, or "
+                            "`none`");
     return;
   }
   StringMap<SMRange> given;
@@ -140,7 +147,7 @@ bool Elaborator::sameKinds(ArrayRef<std::pair<std::string, Constant>> values, SM
 
 bool Elaborator::scalingSetting() {
   const ast::Expr *expr = settingValue("scaling");
-  if (!expr)
+  if (!expr || isa<ast::None>(expr))
     return true;
   MupSettings mup;
   mup.range = expr->range;
@@ -177,7 +184,7 @@ std::optional<double> Elaborator::rate(const ast::Expr &expr) {
 
 bool Elaborator::ratesSetting() {
   const ast::Expr *expr = settingValue("rates");
-  if (!expr)
+  if (!expr || isa<ast::None>(expr))
     return true;
   bool ok = true;
   for (const ast::Record::Field &field : cast<ast::Record>(expr)->fields) {
