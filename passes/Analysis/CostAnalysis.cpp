@@ -9,6 +9,7 @@
 #include "passes/Analysis/ParameterLayout.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
 #include <algorithm>
 #include <cmath>
@@ -131,9 +132,28 @@ static int64_t accumulated(DictionaryAttr package) {
   return object ? object->getInteger("accumulate").value_or(1) : 1;
 }
 
+/// The layer that owns a parameter: its path up to the first name behind the last number of an iteration.
+/// `layers.#.moe.router.weight` is of `layers.#.moe`.
+static StringRef layerOf(StringRef name) {
+  auto isIteration = [](StringRef part) { return part.contains('#') || llvm::all_of(part, llvm::isDigit); };
+  size_t end = 0;
+  for (size_t begin = 0, dot; (dot = name.find('.', begin)) != StringRef::npos; begin = dot + 1)
+    if (end == 0 || isIteration(name.slice(begin, dot)))
+      end = std::min(name.find('.', isIteration(name.slice(begin, dot)) ? dot + 1 : begin), name.size());
+  return end == 0 ? name : name.take_front(end);
+}
+
+namespace {
+/// Parameters of one part of a model.
+struct Share {
+  int64_t total = 0, active = 0;
+};
+} // namespace
+
 std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
   ParameterLayout layout(module);
   std::map<std::string, int64_t> roles;
+  llvm::MapVector<StringRef, Share> layers;
   int64_t active = 0, frozen = 0;
   for (const ParameterSlot &slot : layout.slots()) {
     ParamOp param = slot.param;
@@ -141,6 +161,9 @@ std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
     roles[stringifyRole(param.getRole()).str()] += slot.elements();
     auto some = param->getAttrOfType<IntegerAttr>("moire.active_elements");
     active += some ? some.getInt() : slot.elements();
+    Share &layer = layers[layerOf(param.getSymName())];
+    layer.total += slot.elements();
+    layer.active += some ? some.getInt() : slot.elements();
   }
   auto number = [&](StringRef name) {
     auto package = module->getAttrOfType<DictionaryAttr>("moire.package");
@@ -185,6 +208,13 @@ std::string moire::costJson(ModuleOp module, int64_t arenaBytes) {
       json.attribute("activations", alive);
       json.attribute("arena", arenaBytes);
       json.attribute("peak", weights + gradients + optimizer + arenaBytes);
+    });
+    json.attributeObject("layers", [&] {
+      for (auto &[layer, share] : layers)
+        json.attributeObject(layer, [&, &share = share] {
+          json.attribute("total", share.total);
+          json.attribute("active", share.active);
+        });
     });
     auto package = module->getAttrOfType<DictionaryAttr>("moire.package");
     json.attributeObject("proofs", [&] {

@@ -37,8 +37,13 @@ void printTable(const Json &value, const std::string &name, int indent) {
     fmt::print("{:{}}{:<{}} {:>20}\n", "", indent, name, 28 - indent, grouped(value));
     return;
   }
+  if (value.size() == 2 && value.contains("active")) { // one part of the model
+    fmt::print("{:{}}{:<{}} {:>20} {:>20}\n", "", indent, name, 28 - indent, grouped(value["total"]),
+               grouped(value["active"]));
+    return;
+  }
   if (!name.empty())
-    fmt::print("{:{}}{}\n", "", indent, name);
+    fmt::print("{:{}}{}\n", "", indent, name == "layers" ? "layers (parameters: total, active)" : name);
   for (const auto &item : value.items())
     printTable(item.value(), item.key(), name.empty() ? indent : indent + 2);
 }

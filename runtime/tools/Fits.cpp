@@ -8,6 +8,7 @@
 //
 //===------------------------------------------------------------------------===//
 #include "runtime/tools/Fits.h"
+#include "runtime/Core/File.h"
 
 #include <regex>
 
@@ -41,6 +42,22 @@ Result<int64_t> settingOf(const std::string &resolved, const char *name) {
   return std::stoll(found[1]);
 }
 
+/// The largest count that an argument called `name` has in the resolved spec; 0 when there is none.
+int64_t wordOf(const std::string &resolved, const char *name) {
+  int64_t largest = 0;
+  const std::regex pattern(fmt::format("\\b{} = ([0-9]+)", name));
+  for (std::sregex_iterator it(resolved.begin(), resolved.end(), pattern), end; it != end; ++it)
+    largest = std::max<int64_t>(largest, std::stoll((*it)[1]));
+  return largest;
+}
+
+/// How many experts there are, where the model has a hyperparameter of that name; else 0.
+Result<int64_t> expertsToVary(const std::string &spec, const std::string &resolved) {
+  MOIRE_ASSIGN(const std::string text, readFile(spec));
+  const bool varies = std::regex_search(text, std::regex("\\bmodel\\s+\\w+\\s*\\([^{]*\\bexperts\\s*="));
+  return varies ? wordOf(resolved, "experts") : int64_t(0);
+}
+
 } // namespace
 
 Result<Verdict> judge(const std::string &spec, const CompileOptions &options, const Json &cost, double limit) {
@@ -62,6 +79,14 @@ Result<Verdict> judge(const std::string &spec, const CompileOptions &options, co
       verdict.largestBatch *= 2;
     }
     return verdict;
+  }
+  MOIRE_ASSIGN(const int64_t experts, expertsToVary(spec, resolved));
+  for (int64_t fewer = experts / 2; fewer >= std::max<int64_t>(1, wordOf(resolved, "top_k")); fewer /= 2) {
+    MOIRE_ASSIGN(const double peak, peakWith(spec, options, {fmt::format("experts={}", fewer)}));
+    if (peak <= limit) {
+      verdict.changes.push_back({fmt::format("-D experts={}", fewer), peak});
+      break;
+    }
   }
   if (fixed > limit)
     return verdict; // no batch is small enough

@@ -139,6 +139,15 @@ def memory():
     assert "batch=4 -D accumulate=2 would" in cost("--fits", "190MiB", "-D", "batch=8").stdout
     none = cost("--fits", "10MiB")
     assert none.returncode == 1 and "no batch is small enough" in none.stdout, none.stdout
+    # Where weights alone are too many, fewer experts may do.
+    spec = os.path.join(SOURCE, "examples", "moe", "moe.moire")
+    experts = json.loads(cost("--fits", "400MiB", "--json").stdout)["fits"]["changes"]
+    fewer = [c for c in experts if c["change"].startswith("-D experts=")]
+    assert len(fewer) == 1 and bill(*fewer[0]["change"].split()) == fewer[0]["peak"] <= 400 * 2**20, experts
+    layers = json.loads(cost("--json").stdout)
+    assert sum(part["total"] for part in layers["layers"].values()) == layers["parameters"]["total"], layers
+    assert sum(part["active"] for part in layers["layers"].values()) == layers["parameters"]["active"], layers
+    assert "layers.#.moe" in layers["layers"] and layers["layers"]["embed"]["total"] == 256 * 256, layers
     assert "has no unit" in cost("--fits", "24").stderr
     print("ok   what fits a memory, and what would")
     return True
