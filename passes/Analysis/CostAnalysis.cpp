@@ -77,7 +77,7 @@ static void noteActive(func::FuncOp function, int64_t tokens, SymbolTable &symbo
       return;
     size_t read = weights.size();
     seen.clear();
-    if (isWeight(op.getX()))
+    if (isWeight(op.getX()) && weights.size() > read) // ones times a bias is none: tokens pass it
       return;
     weights.resize(read);
     int64_t rows = cast<ShapedType>(op.getY().getType()).getDimSize(0);
