@@ -27,41 +27,33 @@ void NameChecker::hyperparameterName(StringRef name, SMRange range) {
 }
 
 void NameChecker::compress(const ast::Expr &expr) {
+  if (isa<ast::None>(&expr))
+    return;
   auto *call = dyn_cast<ast::Call>(&expr);
   if (!call || call->callee.text != "projected") {
-    (void)diagnostics.error(expr.range,
-                            "`compress` is `projected(width = …)`, with the hyperparameters of the larger model");
+    (void)diagnostics.error(
+        expr.range, "`compress` is `projected(width = …)`, with the hyperparameters of the larger model, or `none`");
     return;
   }
-  StringMap<SMRange> given;
-  for (const ast::Argument &argument : call->arguments) {
-    if (!argument.name) {
-      (void)diagnostics.error(argument.range, "the arguments of `projected` are named: `width = …`");
-      continue;
-    }
-    StringRef name = argument.name->text;
-    auto [it, fresh] = given.try_emplace(name, argument.name->range);
-    if (!fresh)
-      diagnostics.error(argument.name->range, "`" + name + "` is given twice")
-          .note(it->second, "it was given here before");
+  bool hasSource = false, hasShapes = false;
+  namedArguments(*call, "`width = …`", [&](StringRef name, const ast::Argument &argument) {
     if (name == shapesName) {
-      auto *record = dyn_cast<ast::Record>(argument.value.get());
-      for (const ast::Record::Field &field : record ? ArrayRef(record->fields) : ArrayRef<ast::Record::Field>())
-        expression(*field.value);
-      continue;
+      hasShapes = true;
+      return shapes(argument);
     }
+    hasSource = true;
     expression(*argument.value);
     hyperparameterName(name, argument.name->range);
-  }
-  if (given.empty())
+  });
+  if (!hasSource && !hasShapes)
     (void)diagnostics.error(call->range, "`projected` needs the larger model: `width = …`");
-  else if (given.contains(shapesName) && given.size() > 1)
+  else if (hasSource && hasShapes)
     (void)diagnostics.error(call->range, "`shapes` stands for the larger model; it has no hyperparameters beside");
 }
 
 bool Elaborator::compressSetting() {
   const ast::Expr *expr = settingValue("compress");
-  if (!expr)
+  if (!expr || isa<ast::None>(expr))
     return true;
   if (model->train.mup) {
     (void)diagnostics.error(expr->range, "`compress` keeps the weights of a model that was trained at its own rates, "

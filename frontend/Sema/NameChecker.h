@@ -77,6 +77,11 @@ private:
   void setting(llvm::StringRef key, const ast::Expr &value);
   // ScalingSettings.cpp
   void scaling(const ast::Expr &expr);
+  /// Checks that the arguments of a setting's call are named, each once, and hands each on. `example` is one of them.
+  void namedArguments(const ast::Call &call, llvm::StringRef example,
+                      llvm::function_ref<void(llvm::StringRef name, const ast::Argument &argument)> check);
+  /// `shapes = { "path": (64, 256), … }`, of a setting that compares with another model.
+  void shapes(const ast::Argument &argument);
   void rates(const ast::Expr &expr);
   // CompressSettings.cpp
   void compress(const ast::Expr &expr);

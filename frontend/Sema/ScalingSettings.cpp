@@ -24,6 +24,29 @@ static constexpr StringRef roles[] = {"embedding", "head", "attention", "ssm", "
 // Names
 //===----------------------------------------------------------------------===//
 
+void NameChecker::namedArguments(const ast::Call &call, StringRef example,
+                                 function_ref<void(StringRef name, const ast::Argument &argument)> check) {
+  StringMap<SMRange> given;
+  for (const ast::Argument &argument : call.arguments) {
+    if (!argument.name) {
+      (void)diagnostics.error(argument.range, "the arguments of `" + call.callee.text + "` are named: " + example);
+      continue;
+    }
+    StringRef name = argument.name->text;
+    auto [it, fresh] = given.try_emplace(name, argument.name->range);
+    if (!fresh)
+      diagnostics.error(argument.name->range, "`" + name + "` is given twice")
+          .note(it->second, "it was given here before");
+    check(name, argument);
+  }
+}
+
+void NameChecker::shapes(const ast::Argument &argument) {
+  auto *record = dyn_cast<ast::Record>(argument.value.get());
+  for (const ast::Record::Field &field : record ? ArrayRef(record->fields) : ArrayRef<ast::Record::Field>())
+    expression(*field.value);
+}
+
 void NameChecker::scaling(const ast::Expr &expr) {
   if (isa<ast::None>(&expr))
     return;
@@ -33,19 +56,9 @@ void NameChecker::scaling(const ast::Expr &expr) {
                                         "`none`");
     return;
   }
-  StringMap<SMRange> given;
   bool hasBase = false, hasShapes = false;
   const Builtin &mup = *findTrainBuiltin("mup");
-  for (const ast::Argument &argument : call->arguments) {
-    if (!argument.name) {
-      (void)diagnostics.error(argument.range, "the arguments of `mup` are named: `base_width = …`");
-      continue;
-    }
-    StringRef name = argument.name->text;
-    auto [it, fresh] = given.try_emplace(name, argument.name->range);
-    if (!fresh)
-      diagnostics.error(argument.name->range, "`" + name + "` is given twice")
-          .note(it->second, "it was given here before");
+  namedArguments(*call, "`base_width = …`", [&](StringRef name, const ast::Argument &argument) {
     auto info = find_if(mup.arguments, [&](const ArgumentInfo &known) { return known.name == name; });
     if (info != mup.arguments.end() && info->kind == ArgumentKind::Word) {
       auto *word = dyn_cast<ast::Name>(argument.value.get());
@@ -54,9 +67,7 @@ void NameChecker::scaling(const ast::Expr &expr) {
                                                            (word ? didYouMean(word->text, info->words) : ""));
     } else if (name == "shapes") {
       hasShapes = true;
-      auto *record = dyn_cast<ast::Record>(argument.value.get());
-      for (const ast::Record::Field &field : record ? ArrayRef(record->fields) : ArrayRef<ast::Record::Field>())
-        expression(*field.value);
+      shapes(argument);
     } else if (info != mup.arguments.end()) {
       expression(*argument.value);
     } else if (name.starts_with(basePrefix)) {
@@ -68,7 +79,7 @@ void NameChecker::scaling(const ast::Expr &expr) {
                                                         "`; it takes `base_NAME` for a hyperparameter NAME, " +
                                                         "`shapes` in their place, `input`, `output` and `router`");
     }
-  }
+  });
   if (hasBase == hasShapes)
     (void)diagnostics.error(call->range, hasBase
                                              ? "`shapes` stands for the base model; it has no hyperparameters beside"

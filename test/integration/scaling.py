@@ -68,6 +68,17 @@ def base_is_identical():
     print(f"a base as wide as the model: the same {len(plain[0])} bytes of parameters after 3 steps, loss {plain[1]:.6f}")
 
 
+def multiply(tensors, base_head=16, head=32):
+    """The multipliers of a model at twice its base, input = 3 and output = 1/2, in weights or gradients."""
+    factors = {"embed.weight": 3, "head.weight": 0.5 / 2, "router.weight": 1 / 2}
+    for path, value in tensors.items():
+        for end, factor in factors.items():
+            if path.endswith(end):
+                value *= factor
+        if path.endswith("qkv.weight"):  # scores: sqrt(16) / 32 for 1 / sqrt(32)
+            value[:, :64] *= np.sqrt(base_head / head)
+
+
 def scaled_products():
     """The model at twice its base against the plain one with the multipliers in its weights."""
     for precision, limit in (("f64", 1e-13), ("f32", 2e-6)):
@@ -76,32 +87,17 @@ def scaled_products():
         plain = Model(compile_spec(spec(64), f"--precision={precision}"))
         scaled.randomise(2)
         plain.randomise(2)
-        for path, value in plain.tensors().items():
-            if path == "embed.weight":
-                value *= 3
-            elif path == "head.weight":
-                value *= 0.5 / 2
-            elif path.endswith("router.weight"):
-                value /= 2
-            elif path.endswith("qkv.weight"):  # scores: sqrt(16) / 32 for 1 / sqrt(32)
-                value[:, :64] *= np.sqrt(16 / 32)
+        multiply(plain.tensors())
         plain.refresh()
         tokens = plain.tokens(3)
         (a, _), (b, _) = scaled.eval_step(*tokens), plain.eval_step(*tokens)
         assert abs(a - b) <= limit * abs(b), (a, b)
         scaled.train_step(*tokens)
         plain.train_step(*tokens)
+        multiply(plain.tensors("grads"))
         worst = 0
         for path, value in scaled.tensors("grads").items():
-            other = plain.tensors("grads")[path].copy()
-            if path == "embed.weight":
-                other *= 3
-            elif path == "head.weight":
-                other *= 0.5 / 2
-            elif path.endswith("router.weight"):
-                other /= 2
-            elif path.endswith("qkv.weight"):
-                other[:, :64] *= np.sqrt(16 / 32)
+            other = plain.tensors("grads")[path]
             worst = max(worst, np.abs(value - other).max() / max(np.abs(other).max(), 1e-30))
         assert worst <= (1e-11 if precision == "f64" else 2e-4), worst
         print(f"{precision}: loss {a:.6f} is that of scaled weights to {abs(a - b) / b:.1e}, gradients to {worst:.1e}")
