@@ -97,6 +97,7 @@ LogicalResult moire::lowerTo(ModuleOp module, Level goal, const CompileOptions &
   tensor.prefillTokens = options.prefillTokens;
   tensor.decodeContext = options.decodeContext;
   tensor.probe = options.probe;
+  tensor.recompute = options.recompute;
   FusePipelineOptions fuse;
   tensor.fuseRouting = fuse.fuseRouting = options.fuseRouting;
   for (const std::string &proof : options.skipProofs) {

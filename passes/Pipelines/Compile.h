@@ -24,6 +24,7 @@ struct CompileOptions {
   int64_t prefillTokens = 16;          ///< tokens that one call of prefill reads
   int64_t decodeContext = 0;           ///< positions that decoding has room for; 0: the model's context
   bool fuseRouting = true;             ///< join the ops around experts; without, each is a kernel of its own
+  bool recompute = false;              ///< layers of a loop are computed again rather than kept for the reverse pass
   bool probe = false;                  ///< a training step reports activations as metrics
   bool noReuse = false;                ///< buffers share no memory; for finding faults
   std::vector<std::string> skipProofs; ///< of causality, gradients and precision, those not to prove

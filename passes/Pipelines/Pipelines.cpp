@@ -65,7 +65,9 @@ void moire::buildTensorPipeline(OpPassManager &manager, const TensorPipelineOpti
   // Together they have a shorter reverse.
   if (options.fuseRouting)
     manager.addPass(createFuseCombinePass());
-  manager.addPass(createAutodiffPass());
+  AutodiffPassOptions autodiff;
+  autodiff.recomputeIterations = options.recompute;
+  manager.addPass(createAutodiffPass(autodiff));
   addCleanup(manager);
   if (proves(options, "gradients"))
     manager.addPass(createProveGradientsPass());

@@ -25,6 +25,8 @@ struct TensorPipelineOptions : mlir::PassPipelineOptions<TensorPipelineOptions> 
                                      llvm::cl::desc("proofs to leave out: causality, gradients, precision")};
   Option<bool> fuseRouting{*this, "fuse-routing", llvm::cl::desc("join the experts' last product and its weighted sum"),
                            llvm::cl::init(true)};
+  Option<bool> recompute{*this, "recompute", llvm::cl::desc("keep of an iteration of layers only what entered it"),
+                         llvm::cl::init(false)};
   Option<bool> probe{*this, "probe", llvm::cl::desc("report activations as metrics of @train"), llvm::cl::init(false)};
 };
 

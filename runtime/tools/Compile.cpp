@@ -33,6 +33,8 @@ std::vector<std::string> CompileOptions::arguments() const {
     list.insert(list.end(), {"-D", define});
   if (!precision.empty())
     list.push_back("--precision=" + precision);
+  if (recompute)
+    list.push_back("--recompute");
   if (probe)
     list.push_back("--probe");
   return list;
@@ -47,6 +49,8 @@ void addCompileOptions(CLI::App &command, CompileOptions &options) {
         return define.find('=') == std::string::npos ? "-D " + define + ": expected NAME=VALUE" : std::string();
       });
   command.add_option("--precision", options.precision, "Precision of products")->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_flag("--recompute", options.recompute,
+                   "Compute layers again in the reverse pass: less memory, more time");
 }
 
 bool isPackage(const std::string &path) {
@@ -162,6 +166,8 @@ Result<std::string> packageFor(const std::string &specOrPackage, const CompileOp
     return compileCached(specOrPackage, options);
   if (!options.preset.empty() || !options.defines.empty())
     return Status::error("`{}` is compiled already: --preset and -D go with a spec", specOrPackage);
+  if (options.recompute)
+    return Status::error("`{}` is compiled already: --recompute goes with a spec", specOrPackage);
   if (!options.precision.empty()) {
     MOIRE_ASSIGN(const Package package, Package::load(specOrPackage));
     if (options.precision != package.precisionName())

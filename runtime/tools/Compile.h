@@ -23,6 +23,7 @@ namespace moire::runtime {
 struct CompileOptions {
   std::string preset;
   std::vector<std::string> defines; ///< "name=value"
+  bool recompute = false;           ///< layers are computed again in the reverse pass, not kept
   bool probe = false;               ///< a training step reports activations
   std::string precision;            ///< "f32", "bf16", or empty: as moirec chooses
 
@@ -30,7 +31,7 @@ struct CompileOptions {
   std::vector<std::string> arguments() const;
 };
 
-/// Adds --preset, -D and --precision.
+/// Adds --preset, -D, --precision and --recompute.
 void addCompileOptions(CLI::App &command, CompileOptions &options);
 
 /// Whether `path` is a package, rather than a spec: it is an ELF file, or its name ends in .so.

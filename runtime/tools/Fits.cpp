@@ -99,6 +99,13 @@ Result<Verdict> judge(const std::string &spec, const CompileOptions &options, co
       verdict.changes.push_back({fmt::format("-D {} -D {}", defines[0], defines[1]), peak});
     }
   }
+  if (!options.recompute) {
+    CompileOptions again = options;
+    again.recompute = true;
+    MOIRE_ASSIGN(const double peak, peakWith(spec, again, {}));
+    if (peak <= limit)
+      verdict.changes.push_back({"--recompute", peak});
+  }
   if (options.precision.empty() || options.precision == "f32") {
     MOIRE_ASSIGN(const double peak, peakWith(spec, options, {}, "bf16"));
     if (peak <= limit)

@@ -54,7 +54,7 @@ Result<int> runTrain(const Options &options) {
   if (request.record.data.empty() && !request.resume)
     return Status::error("no data: name files, folders or globs with --data");
   if (options.spec.empty() && !options.compile.arguments().empty())
-    return Status::error("--preset, -D and --precision go with a spec");
+    return Status::error("--preset, -D, --precision and --recompute go with a spec");
   for (std::string &path : request.record.data)
     path = std::filesystem::absolute(path).lexically_normal().string();
   if (!options.spec.empty()) {

@@ -133,6 +133,7 @@ def memory():
     no = cost("--fits", "130MiB", "--json")
     assert no.returncode == 1, no
     changes = json.loads(no.stdout)["fits"]["changes"]
+    assert bill("--recompute") > 130 * 2**20 or any(c["change"] == "--recompute" for c in changes), changes
     assert len(changes) >= 2 and any("accumulate" in c["change"] for c in changes), changes
     for change in changes:
         assert bill(*change["change"].split()) == change["peak"] <= 130 * 2**20, change

@@ -2,6 +2,7 @@
 // RUN: moire-opt %s --moire-autodiff=recompute-contraction=0 --split-input-file --verify-diagnostics --remarks-filter=moire-autodiff | FileCheck %s
 // RUN: moire-opt %s --moire-autodiff="recompute-pointwise=false recompute-contraction=0" --split-input-file | FileCheck %s --check-prefix=KEEP
 // RUN: moire-opt %s --moire-autodiff=recompute-contraction=4 --split-input-file | FileCheck %s --check-prefix=SHORT
+// RUN: moire-opt %s --moire-autodiff="recompute-contraction=0 recompute-iterations" --split-input-file | FileCheck %s --check-prefix=ALL
 
 // The hidden layer and the input of each layer are stacked; activation and norm are computed again; parameters are
 // sliced again.
@@ -38,6 +39,12 @@ func.func @layers(%x: tensor<2x4xf32>, %ws: tensor<3x4x8xf32> {moire.differentia
   // SHORT: moire.repeat 3 reverse
   // SHORT: moire.rms_norm %
   // SHORT: moire.linear %{{.*}} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
+
+  // Whatever it costs, an iteration keeps what entered it.
+  // ALL-LABEL: func.func @layers
+  // ALL: moire.repeat 3 carried({{.*}} -> (tensor<2x4xf32>, tensor<3x2x4xf32>)
+  // ALL: moire.repeat 3 reverse
+  // ALL: moire.linear %{{.*}} : (tensor<2x4xf32>, tensor<4x8xf32>) -> tensor<2x8xf32>
   // SHORT: moire.unary gelu
 
   // expected-remark @+1 {{the reverse loop reads 2 stacked values, 96 bytes per iteration, and computes 2 ops again}}

@@ -67,6 +67,7 @@ static CompileOptions optionsFor(const BackendOptions &options) {
   result.skipProofs = options.skipProofs;
   result.fuseRouting = options.fuseRouting;
   result.probe = options.probe;
+  result.recompute = options.recompute;
   return result;
 }
 

@@ -25,6 +25,7 @@ struct BackendOptions {
   std::string features = "native";     ///< of the processor
   std::vector<std::string> skipProofs; ///< proofs to leave out
   bool fuseRouting = true;             ///< join the ops around experts
+  bool recompute = false;              ///< compute layers again rather than keep them
   bool probe = false;                  ///< report activations
 };
 

@@ -52,6 +52,9 @@ struct CommandLine {
                                    cl::desc("what not to prove of the model: causality, gradients, precision")};
   cl::opt<bool> fuseRouting{"fuse-routing", cl::init(true), cl::cat(category),
                             cl::desc("join routing, gathers, activations and sums with the products over experts")};
+  cl::opt<bool> recompute{
+      "recompute", cl::cat(category),
+      cl::desc("compute the layers of a `repeat` again in the reverse pass, not keep what they made")};
   cl::opt<bool> probe{"probe", cl::cat(category),
                       cl::desc("report samples of the activations among the metrics of a training step")};
   cl::opt<Stage> emit{
@@ -217,7 +220,8 @@ private:
       return failed(writeBlocks(module, output()));
     BackendOptions options{line.target,      line.precision,
                            line.features,    std::vector<std::string>(line.skipProofs.begin(), line.skipProofs.end()),
-                           line.fuseRouting, line.probe};
+                           line.fuseRouting, line.recompute,
+                           line.probe};
     LogicalResult done = line.cost.getNumOccurrences() != 0 ? writeCost(module, options, output())
                                                             : compile(module, line.emit, options, output());
     return failed(done);

@@ -182,7 +182,7 @@ struct Autodiff final : impl::AutodiffPassBase<Autodiff> {
   using AutodiffPassBase::AutodiffPassBase;
 
   void runOnOperation() override {
-    Recompute recompute{recomputePointwise, recomputeContraction};
+    Recompute recompute{recomputePointwise, recomputeContraction, recomputeIterations};
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (function.isDeclaration())
         continue;

@@ -49,7 +49,9 @@ def AutodiffPass : Pass<"moire-autodiff", "::mlir::ModuleOp"> {
     Option<"recomputePointwise", "recompute-pointwise", "bool", /*default=*/"true",
            "Compute cheap values (row ops, convolutions, reshapes, gathers) again in reverse loops, not stack them">,
     Option<"recomputeContraction", "recompute-contraction", "int64_t", /*default=*/"32",
-           "Compute products again that sum at most this many terms per element; 0 for none">
+           "Compute products again that sum at most this many terms per element; 0 for none">,
+    Option<"recomputeIterations", "recompute-iterations", "bool", /*default=*/"false",
+           "Compute whatever is cheaper to compute again than to keep in bytes: an iteration keeps what entered it">
   ];
   let dependentDialects = ["::moire::MoireDialect", "::mlir::func::FuncDialect"];
 }

@@ -27,8 +27,11 @@ bool isView(Operation *op) { return isa<SliceOp, ReshapeOp>(op); }
 
 bool isConstant(Operation *op) { return op->getNumOperands() == 0 && op->getNumRegions() == 0; }
 
-/// Ops that cost no more than about reading their operands again, or than writing and reading their results.
+/// Ops that cost no more than about reading their operands again, or than writing and reading their results; or any,
+/// where memory is dearer than time.
 bool isCheap(Operation *op, Recompute recompute) {
+  if (recompute.iterations)
+    return op->getNumRegions() == 0 && isMemoryEffectFree(op);
   if (auto product = dyn_cast<LinearOp>(op))
     return lastExtent(product.getX().getType()) <= recompute.contraction;
   if (!recompute.pointwise)

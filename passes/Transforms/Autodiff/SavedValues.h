@@ -17,6 +17,7 @@ namespace moire {
 struct Recompute {
   bool pointwise = true;    ///< row ops, convolutions, moves of elements and rows
   int64_t contraction = 32; ///< products that sum no more terms than this per element
+  bool iterations = false;  ///< everything: an iteration keeps what entered it
 };
 
 /// Rewrites `block`, the complete body of the reverse loop of `forward`, so that it reads nothing of the forward body.
