@@ -75,11 +75,13 @@ typedef struct moire_parameter {
 typedef struct moire_metric {
   const char *path;  /**< e.g. "loss", "layers.3.moe.load", "layers.3.moe.balance_loss" */
   const char *kind;  /**< "loss" (cross-entropy, mean over tokens), "aux_loss" (already times its coefficient), "load",
-                        "active" (experts that a token meets, mean over tokens); "probe" in packages made with
-                        `moirec --probe` */
+                        "active" (experts that a token meets, mean over tokens); "probe" and "importance" in
+                        packages made with `moirec --probe` */
   int64_t offset;    /**< first float in the step's `metrics` array */
   int64_t count;     /**< floats; for "load" one per expert: its share of the assignments, summing to 1;
-                        for "probe" a sample of activations, [tokens][features], at the same tokens in every step */
+                        for "probe" a sample of activations, [tokens][features], at the same tokens in every step;
+                        for "importance" sums of |x| over the batch's tokens, [features], or [experts][features]: of
+                        norms, and of hidden features under the layer's path and ".hidden" */
 } moire_metric;
 
 /**

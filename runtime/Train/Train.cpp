@@ -111,7 +111,8 @@ Json metricsLine(const PreparedRun &run, const Workspace &work, const StepReport
   for (int64_t i = 0; i < package.metric_count; ++i) {
     const moire_metric &metric = package.metrics[i];
     const auto begin = work.sums.begin() + metric.offset;
-    if (std::string_view(metric.kind) == "loss" || std::string_view(metric.kind) == "probe") // too much for a log
+    const std::string_view kind = metric.kind;
+    if (kind == "loss" || kind == "probe" || kind == "importance") // too much for a log
       continue;
     if (metric.count == 1)
       line[metric.path] = *begin;

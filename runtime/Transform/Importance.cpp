@@ -3,7 +3,7 @@
 // Part of Moire, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Measures that need nothing but the weights.
+// Measures of weights, and those of activations given to the sets of features.
 //
 //===------------------------------------------------------------------------===//
 #include "runtime/Transform/Importance.h"
@@ -11,6 +11,7 @@
 #include "runtime/Core/Philox.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace moire::runtime {
@@ -41,6 +42,37 @@ Result<Importances> importanceByMagnitude(const std::vector<Shrinking> &shrinkin
     }
   }
   return std::move(sums);
+}
+
+Importances importanceByActivations(const std::vector<Shrinking> &shrinking, const ActivationSums &sums) {
+  Importances importances;
+  auto inside = [&](const Shrinking &part, size_t dim) {
+    const Side side = sideOf(*part.layer, part.suffix, part.from.size(), dim);
+    const auto found = sums.find(side.set + ".hidden");
+    if (side.set == streamSet || found == sums.end())
+      return;
+    const std::vector<double> &sizes = found->second;
+    if (!isOfExperts(*part.layer, part.suffix)) {
+      importances[side.set] = sizes;
+      return;
+    }
+    const int64_t features = part.from[dim] / side.times;
+    for (int64_t expert = 0; expert < static_cast<int64_t>(sizes.size()) / features; ++expert)
+      importances[side.set + expertSuffix(expert)].assign(sizes.begin() + expert * features,
+                                                          sizes.begin() + (expert + 1) * features);
+  };
+  for (const Shrinking &part : shrinking) {
+    for (size_t dim = 0; dim < part.from.size(); ++dim)
+      if (part.from[dim] != part.to[dim])
+        inside(part, dim);
+    const auto found = sums.find(part.layer->path);
+    if (part.layer->op != "norm" || part.suffix != "weight" || found == sums.end())
+      continue;
+    std::vector<double> &stream = importances[streamSet];
+    stream.resize(found->second.size());
+    std::transform(stream.begin(), stream.end(), found->second.begin(), stream.begin(), std::plus<>());
+  }
+  return importances;
 }
 
 Importances importanceByChance(const std::map<std::string, int64_t> &sizes, int64_t seed) {

@@ -33,6 +33,10 @@ struct Shrinking {
 /// shrink along it.
 Result<Importances> importanceByMagnitude(const std::vector<Shrinking> &shrinking, const Source &source);
 
+/// Features by activations: of the stream, what the norms that shrink give, all together; of a feed-forward layer or
+/// expert, what it has before its last product (arXiv 2506.22255). Sets that nothing is known of are left out.
+Importances importanceByActivations(const std::vector<Shrinking> &shrinking, const ActivationSums &sums);
+
 /// Random numbers in the place of importances, of a seed: what any measure is to be compared with.
 Importances importanceByChance(const std::map<std::string, int64_t> &sizes, int64_t seed);
 

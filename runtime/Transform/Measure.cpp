@@ -11,6 +11,7 @@
 
 #include "runtime/Core/Model.h"
 #include "runtime/Train/Evaluate.h"
+#include "runtime/Transform/Activations.h"
 
 #include <algorithm>
 #include <cmath>
@@ -95,11 +96,8 @@ static Result<std::vector<ActiveExperts>> countActive(Model &target, const Block
 Result<Measurement> measure(const Model &source, Model &target, const Blocks &blocks, const TokenStream &data,
                             int64_t batches) {
   Batch batch(target.package()->batch, target.package()->context);
-  const int64_t size = batch.rows * batch.context, whole = (data.size() - 1) / size;
-  if (whole < 1)
-    return Status::error("the data have {} tokens, a batch of {} x {} takes {}", data.size(), batch.rows, batch.context,
-                         size + 1);
-  const int64_t count = std::min(batches, whole);
+  MOIRE_ASSIGN(const int64_t whole, wholeBatches(data, batch));
+  const int64_t size = batch.rows * batch.context, count = std::min(batches, whole);
   const Range range = {data.size() - count * size - 1, data.size()};
   Batch its(source.package()->batch, source.package()->context);
   Measurement found;

@@ -59,15 +59,17 @@ public:
   bool empty() const { return parts.empty(); }
   bool isComposed() const { return composed; }
 
-  Status choose(const std::string &importance, const Source &source, int64_t seed) {
+  Status choose(const TransformOptions &options, const Source &source) {
     Importances measured;
-    if (importance == "magnitude") {
+    if (options.importance == "magnitude") {
       MOIRE_ASSIGN(measured, importanceByMagnitude(parts, source));
+    } else if (options.importance == "activations") {
+      measured = importanceByActivations(parts, options.activations);
     } else {
       std::map<std::string, int64_t> sizes;
       for (const auto &[set, resized] : sets)
         sizes[set] = resized.from;
-      measured = importanceByChance(sizes, seed);
+      measured = importanceByChance(sizes, options.seed);
     }
     for (const auto &[set, resized] : sets) {
       const auto found = measured.find(set);
@@ -229,7 +231,7 @@ Result<std::unique_ptr<Rule>> makeProjectRule(const moire_package &package, cons
           "the target is smaller: --importance says by what to choose the features that it begins with");
     return std::unique_ptr<Rule>(); // refused like all that does not fit
   }
-  MOIRE_TRY(plan.choose(options.importance, source, options.seed));
+  MOIRE_TRY(plan.choose(options, source));
   return std::unique_ptr<Rule>(std::make_unique<ProjectRule>(std::move(plan), options.importance));
 }
 

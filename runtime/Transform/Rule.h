@@ -11,6 +11,7 @@
 #define MOIRE_RUNTIME_TRANSFORM_RULE_H
 
 #include "runtime/Core/Model.h"
+#include "runtime/Transform/Activations.h"
 #include "runtime/Transform/Source.h"
 
 #include <memory>
@@ -57,7 +58,9 @@ struct TransformOptions {
   int64_t seed = 0;         ///< of new values and noise
   double noise = 0;         ///< deviation of what is added to experts, over the root mean square of the tensor
   bool approximate = false; ///< gates whose sum varies may stand for 1 on average
-  std::string importance; ///< magnitude or random: by what features are chosen that a smaller model keeps; empty: none
+  /// By what features are chosen that a smaller model keeps: activations, magnitude or random; empty: none.
+  std::string importance;
+  ActivationSums activations; ///< of the source, for an importance by activations
 };
 
 /// Parameters of equal path and shape; routers of mixtures of tokens become routers of token choice with their

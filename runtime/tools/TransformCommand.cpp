@@ -112,6 +112,25 @@ Result<Measurement> measureBoth(const Options &options, const FoundCheckpoint &f
   return measure(run.model, target, blocks, data, options.batches);
 }
 
+/// Runs the source on the data of the command line. Its own package reports nothing: another is compiled of its spec.
+Result<ActivationSums> activationsOf(const Options &options, const FoundCheckpoint &found) {
+  if (options.data.empty())
+    return Status::error(
+        "--importance activations needs --data, text that the source is run on; `magnitude` needs none");
+  MOIRE_ASSIGN(RunState state, readState(found.checkpoint));
+  MOIRE_ASSIGN(Tokenizer tokenizer, tokenizerOf(found.run, state.tokenizer));
+  CompileOptions compile;
+  compile.probe = true;
+  compile.precision = state.precision;
+  MOIRE_ASSIGN(const std::string path, packageFor(found.run + "/spec.moire", compile));
+  MOIRE_ASSIGN(Package package, Package::load(path));
+  MOIRE_ASSIGN(Model model, Model::make(std::move(package), Use::Train));
+  MOIRE_TRY(loadCheckpoint(found.checkpoint, model, /*optimizer=*/false));
+  OpenedRun run{std::move(model), std::move(state), std::move(tokenizer)};
+  MOIRE_ASSIGN(const TokenStream data, openDataOf(run, options.data, options.tokenizer));
+  return sumActivations(run.model, data, options.batches);
+}
+
 Result<int> runTransform(Options options) {
   if (!options.out.empty() && holdsRun(options.out))
     return Status::error("`{}` already holds a run: choose another --out", options.out);
@@ -120,6 +139,9 @@ Result<int> runTransform(Options options) {
   MOIRE_ASSIGN(const RunState before, readState(found.checkpoint)); // that it is whole
   options.transform.seed = options.seed.value_or(before.config.seed);
   MOIRE_ASSIGN(const Source source, openSource(found));
+  if (options.transform.importance == "activations") {
+    MOIRE_ASSIGN(options.transform.activations, activationsOf(options, found));
+  }
   MOIRE_ASSIGN(const std::string path, packageFor(options.to, options.compile));
   MOIRE_ASSIGN(const Package package, Package::load(path));
   MOIRE_ASSIGN(const Blocks target, blocksOf(package->spec, "target"));
@@ -161,15 +183,18 @@ void addTransformCommand(CLI::App &app, Action &action, const std::vector<std::s
   command.add_option("--noise", options->transform.noise, "Noise on experts, as a share of their root mean square")
       ->check(CLI::Range(0.0, 10.0));
   command.add_flag("--approximate", options->transform.approximate, "Also where gates sum to 1 on average only");
-  command.add_option("--data", options->data, "Files, folders or globs: source and result are compared on their end");
+  command.add_option(
+      "--data", options->data,
+      "Files, folders or globs: source and result are compared on their end, and activations measured all over");
   command.add_option("--batches", options->batches, "How many batches of the data")
       ->check(CLI::Range(int64_t(1), INT64_MAX, "whole number"))
       ->capture_default_str();
   command.add_option("--tokenizer", options->tokenizer, "For .bin files: u16 or u32");
   command
-      .add_option("--importance", options->transform.importance,
-                  "By what to choose the features that a smaller model keeps: magnitude or random")
-      ->check(CLI::IsMember({"magnitude", "random"}));
+      .add_option(
+          "--importance", options->transform.importance,
+          "By what to choose the features that a smaller model keeps: activations (with --data), magnitude or random")
+      ->check(CLI::IsMember({"activations", "magnitude", "random"}));
   command.add_flag("--json", options->json, "One line of JSON");
   addThreadsOption(command, options->threads);
   addCompileOptions(command, options->compile);

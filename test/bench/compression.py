@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Projected compression against cutting, at equal tokens (arXiv 2506.22255): MOIRE_BUILD=build compression.py --data text
 
-A source is trained; smaller models are made of it, cut or projected, by magnitude and by chance, and trained on; one of the
+A source is trained; smaller models are made of it, cut or projected, by activations, magnitude or chance, and trained on; one of the
 same size starts from nothing. A table of losses on held-out text, with the mean and the spread over seeds.
 """
 import argparse
@@ -44,6 +44,7 @@ def main():
     parser.add_argument("--source-rate", type=float, default=3e-3)
     parser.add_argument("--rate", type=float, default=3e-3, help="of what is made of the source")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--importance", nargs="+", default=["activations", "magnitude", "random"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         def write(name, width, steps, rate, more=""):
@@ -65,10 +66,11 @@ def main():
             composed = write(f"composed{width}", width, options.steps, options.rate,
                              f"compress = projected(width = {options.source_width})")
             results = {"from nothing": [train(f"new{width}-{seed}", plain, seed) for seed in range(options.seeds)]}
-            for importance in ("magnitude", "random"):
+            for importance in options.importance:
                 for kind, spec in (("cut", plain), ("projected", composed)):
                     start = os.path.join(folder, f"{kind}{width}-{importance}")
-                    moire("transform", source, "--to", spec, "--out", start, "--importance", importance, "--seed", 7)
+                    moire("transform", source, "--to", spec, "--out", start, "--importance", importance, "--seed", 7,
+                          "--data", options.data)
                     results[f"{kind}, by {importance}"] = [
                         train(f"{kind}{width}-{importance}-{seed}", spec, seed, "--from", start)
                         for seed in range(options.seeds)]

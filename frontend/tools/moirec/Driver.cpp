@@ -56,7 +56,7 @@ struct CommandLine {
       "recompute", cl::cat(category),
       cl::desc("compute the layers of a `repeat` again in the reverse pass, not keep what they made")};
   cl::opt<bool> probe{"probe", cl::cat(category),
-                      cl::desc("report samples of the activations among the metrics of a training step")};
+                      cl::desc("report samples and sums of the activations among the metrics of a training step")};
   cl::opt<Stage> emit{
       "emit", cl::desc("where to stop"),
       cl::values(clEnumValN(Stage::Ast, "ast", "the syntax tree"), clEnumValN(Stage::Spec, "spec", "the resolved spec"),

@@ -25,7 +25,11 @@ FailureOr<Value> BlockBuilder::expand(ArrayRef<Value> operands) {
   return llvm::TypeSwitch<Operation *, FailureOr<Value>>(op)
       .Case([&](EmbedOp block) { return embed(block, operands[0]); })
       .Case([&](LearnedPositionsOp block) { return positions(block, operands[0]); })
-      .Case([&](NormOp block) { return norm(block, operands[0]); })
+      .Case([&](NormOp block) {
+        Value y = norm(block, operands[0]);
+        reportSizes(y);
+        return y;
+      })
       .Case([&](SinusoidalPositionsOp) { return sinusoids(operands[0]); })
       .Case([&](AttentionOp block) { return attention(block, operands[0]); })
       .Case([&](LatentAttentionOp block) { return latentAttention(block, operands[0]); })
@@ -94,13 +98,16 @@ Value BlockBuilder::norm(NormOp op, Value x) {
 
 Value BlockBuilder::mlp(MlpOp op, Value x) {
   Value hidden = unary(op.getActivation(), affine(x, "up", op.getBias()));
+  reportSizes(hidden);
   return affine(hidden, "down", op.getBias());
 }
 
 Value BlockBuilder::swiglu(SwigluOp op, Value x) {
   FeedForward form{true, op.getActivation(), op.getLimit(), op.getAlpha().convertToDouble(),
                    op.getOffset().convertToDouble()};
-  return affine(middle(form, affine(x, "gate_up", op.getBias())), "down", op.getBias());
+  Value hidden = middle(form, affine(x, "gate_up", op.getBias()));
+  reportSizes(hidden);
+  return affine(hidden, "down", op.getBias());
 }
 
 Value BlockBuilder::head(HeadOp op, Value x) {

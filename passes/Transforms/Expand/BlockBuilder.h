@@ -24,7 +24,7 @@ enum class Mode {
 struct Metric {
   std::string path;                     ///< symbolic, as the block's path
   llvm::SmallVector<std::string> paths; ///< concrete, one per copy
-  std::string kind;                     ///< "aux_loss", "load", "active" or "probe"
+  std::string kind;                     ///< "aux_loss", "load", "active", "probe" or "importance"
 };
 
 /// What a router hands to experts. Values that another choice of experts does not have are null.
@@ -82,6 +82,9 @@ public:
 private:
   /// Adds what `op` reports of its activations.
   static void reportProbe(mlir::Operation *op, llvm::SmallVector<Metric> &metrics);
+  /// Where activations are reported, sum |x| over the rows of x [.., features]; with `offsets`, which sort rows by
+  /// expert, one sum for each.
+  void reportSizes(mlir::Value x, mlir::Value offsets = {});
   /// `build` without probes.
   llvm::FailureOr<mlir::Value> expand(llvm::ArrayRef<mlir::Value> operands);
   mlir::Value embed(EmbedOp op, mlir::Value tokens);
@@ -168,7 +171,8 @@ private:
   llvm::function_ref<mlir::Value(llvm::StringRef, llvm::StringRef)> parameter;
   llvm::ArrayRef<mlir::Value> states;
   Routings &routings;
-  mlir::Value scores; ///< logits of a router, once they are there
+  mlir::Value scores;                   ///< logits of a router, once they are there
+  llvm::SmallVector<mlir::Value> sizes; ///< what `reportSizes` was asked for
 };
 
 /// Up to 64 rows of `x` [.., features], the last ones of as many equal stretches: [rows, features] in full precision.

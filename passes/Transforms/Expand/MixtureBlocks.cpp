@@ -185,6 +185,7 @@ Value BlockBuilder::experts(ExpertsOp op, Value x, const Routing &routing) {
                    op.getOffset().convertToDouble()};
   StringRef first = op.getGated() ? "gate_up" : "up";
   Value inside = middle(form, grouped(gathered, first, op.getBias(), routing.offsets));
+  reportSizes(inside, routing.offsets);
   Value outside = grouped(inside, "down", op.getBias(), routing.offsets);
   auto result = type(shapeOf(inner), activation());
   Value y = routing.emit ? UnmixOp::create(b, loc, result, routing.emit, outside, routing.group).getX()
@@ -198,7 +199,9 @@ Value BlockBuilder::sharedExpert(ExpertsOp op, Value x) {
   FeedForward form{op.getSharedGated(), op.getSharedActivation(), op.getSharedLimit(),
                    op.getSharedAlpha().convertToDouble(), op.getSharedOffset().convertToDouble()};
   StringRef first = op.getSharedGated() ? "shared.gate_up" : "shared.up";
-  Value y = affine(middle(form, affine(x, first, op.getSharedBias())), "shared.down", op.getSharedBias());
+  Value hidden = middle(form, affine(x, first, op.getSharedBias()));
+  reportSizes(hidden);
+  Value y = affine(hidden, "shared.down", op.getSharedBias());
   if (!op.getSharedGate())
     return y;
   Value open = unary(Unary::Sigmoid, linear(cast(x, full()), own("shared_gate.weight"), full()));

@@ -34,7 +34,10 @@ def ExpandBlocksPass : Pass<"moire-expand-blocks", "::mlir::ModuleOp"> {
 
     With `probe`, `@train` also returns what it computes at the model's seams, as metrics of the kind `probe` under the
     block's path: the embeddings, the output of each block that a residual stream may add, the logits of each router, and
-    the model's logits (`logits`). Of each up to 64 tokens, evenly spread, with all their features.
+    the model's logits (`logits`). Of each up to 64 tokens, evenly spread, with all their features. Metrics of
+    the kind `importance` hold sums of |x| over all tokens: of what norms give, [features], under the norm's path; of what
+    feed-forward layers have before their last product, under the layer's path and `.hidden`, and `.shared.hidden` for a
+    shared expert. Those of experts are [experts, features], over the rows that each is sent.
   }];
   let options = [
     Option<"precision", "precision", "std::string", /*default=*/"\"f32\"",

@@ -8,6 +8,7 @@
 #include "passes/Transforms/Expand/BlockBuilder.h"
 
 using namespace mlir;
+using llvm::StringRef;
 
 namespace moire {
 
@@ -17,13 +18,41 @@ static bool isProbed(Operation *op) {
 }
 
 void BlockBuilder::reportProbe(Operation *op, llvm::SmallVector<Metric> &metrics) {
+  auto report = [&](StringRef suffix, StringRef kind) {
+    Metric metric{(op->getAttrOfType<StringAttr>("path").getValue() + suffix).str(), {}, kind.str()};
+    for (Attribute path : op->getAttrOfType<ArrayAttr>("paths"))
+      metric.paths.push_back((cast<StringAttr>(path).getValue() + suffix).str());
+    metrics.push_back(std::move(metric));
+  };
   auto router = dyn_cast<RouterOp>(op);
-  if (!isProbed(op) && !(router && router.getChoice() != Choice::Hash)) // which scores nothing
+  if (isProbed(op) || (router && router.getChoice() != Choice::Hash)) // which scores nothing
+    report("", "probe");
+  if (isa<NormOp>(op))
+    report("", "importance");
+  auto experts = dyn_cast<ExpertsOp>(op);
+  if (experts || isa<MlpOp, SwigluOp>(op))
+    report(".hidden", "importance");
+  if (experts && experts.getSharedHidden() > 0)
+    report(".shared.hidden", "importance");
+}
+
+void BlockBuilder::reportSizes(Value x, Value offsets) {
+  if (!context.probe)
     return;
-  Metric metric{op->getAttrOfType<StringAttr>("path").str(), {}, "probe"};
-  for (Attribute path : op->getAttrOfType<ArrayAttr>("paths"))
-    metric.paths.push_back(cast<StringAttr>(path).str());
-  metrics.push_back(std::move(metric));
+  x = cast(x, full());
+  Value size = binary(Binary::Add, unary(Unary::Relu, x), unary(Unary::Relu, unary(Unary::Neg, x)));
+  int64_t features = shapeOf(x).back();
+  if (!offsets) {
+    sizes.push_back(ReduceLeadingOp::create(b, loc, type({features}, full()), size).getY());
+    return;
+  }
+  // Rows of one expert, summed: the gradient of a matrix of one row whose inputs are ones.
+  int64_t experts = shapeOf(offsets)[0] - 1;
+  Value ones = FillOp::create(b, loc, type({shapeOf(x)[0], 1}, full()), b.getF64FloatAttr(1));
+  Value sums = GroupedLinearGradWeightOp::create(b, loc, type({experts, 1, features}, full()), ones, size, offsets,
+                                                 /*x_rows=*/Value(), /*dy_rows=*/Value())
+                   .getDw();
+  sizes.push_back(reshape(sums, {experts, features}));
 }
 
 FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
@@ -32,6 +61,7 @@ FailureOr<Value> BlockBuilder::build(ArrayRef<Value> operands) {
     return result;
   if (Value seen = isProbed(op) ? *result : scores)
     metrics.push_back(sampleRows(b, loc, seen, full()));
+  metrics.append(sizes);
   return result;
 }
 
