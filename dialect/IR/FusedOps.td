@@ -72,7 +72,8 @@ def Moire_FusedRouteOp : Moire_TensorOp<"fused_route", [AttrSizedOperandSegments
   let summary = "Scores, choice, histogram and permutation of a router in one op";
   let description = [{
     `moire.route`, `moire.dispatch` and `moire.expert_load` together, from the router's logits. With `capacity` the
-    weights are the gates that decide who stays, and with `threshold` those that are held against it. With `nulls` the last so many logits are choices without an expert:
+    weights are the gates that decide who stays, and with `threshold` those that are held against it. With `nulls` the last
+    so many logits are choices without an expert:
     offsets and load are of the others.
     - (C1) as the three ops
     - (C2) nulls is from 0 to the logits less one

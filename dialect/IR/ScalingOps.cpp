@@ -19,7 +19,8 @@ LogicalResult MupOp::verify() {
   for (NamedAttribute entry : getBase()) {
     auto extents = dyn_cast<DenseI64ArrayAttr>(entry.getValue());
     if (!extents || llvm::any_of(extents.asArrayRef(), [](int64_t extent) { return extent < 1; })) // mup.C2
-      return emitOpError("expects extents of 1 or more for `") << entry.getName().strref() << "`, got " << entry.getValue();
+      return emitOpError("expects extents of 1 or more for `")
+             << entry.getName().strref() << "`, got " << entry.getValue();
   }
   return success();
 }

@@ -27,9 +27,9 @@ void noteCosts(mlir::ModuleOp module);
 /// The bill as JSON, from the notes, the parameters and the planned arenas:
 /// `{"parameters":{"total","active","by_role"},"flops_per_token":{"forward","training"},"bytes":{..},"layers":{..},
 /// "proofs":{..}}`;
-/// parameters of each layer, all copies of a loop's together; of each proof done, what it found worth telling. `arenaBytes` is
-/// what the package asks for. Bytes are those of training: `peak` is all that the runtime allocates then; `activations`
-/// is what is alive of the arena at its busiest moment.
+/// parameters of each layer, all copies of a loop's together; of each proof done, what it found worth telling.
+/// `arenaBytes` is what the package asks for. Bytes are those of training: `peak` is all that the runtime allocates
+/// then; `activations` is what is alive of the arena at its busiest moment.
 std::string costJson(mlir::ModuleOp module, int64_t arenaBytes);
 
 } // namespace moire

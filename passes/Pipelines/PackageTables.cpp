@@ -59,13 +59,12 @@ private:
 static llvm::Constant *parameterTable(Tables &tables, const PackageInfo &info, int64_t &recordBytes) {
   llvm::SmallVector<llvm::Constant *> records;
   for (const ParameterInfo &p : info.parameters)
-    records.push_back(
-        tables.record({tables.text(p.name), tables.text(p.role), tables.texts(p.paths), tables.number(p.paths.size()),
-                       tables.small(p.shape.size()), p.shape.empty() ? tables.null() : tables.numbers(p.shape),
-                       tables.number(p.offset), tables.number(p.computeOffset), tables.small(p.init),
-                       tables.real(p.initA), tables.real(p.initB), tables.real(p.learningRate), tables.real(p.decay),
-                       tables.real(p.signRate), tables.real(p.rateStart), tables.real(p.rateEnd),
-                       tables.real(p.multiplier)}));
+    records.push_back(tables.record(
+        {tables.text(p.name), tables.text(p.role), tables.texts(p.paths), tables.number(p.paths.size()),
+         tables.small(p.shape.size()), p.shape.empty() ? tables.null() : tables.numbers(p.shape),
+         tables.number(p.offset), tables.number(p.computeOffset), tables.small(p.init), tables.real(p.initA),
+         tables.real(p.initB), tables.real(p.learningRate), tables.real(p.decay), tables.real(p.signRate),
+         tables.real(p.rateStart), tables.real(p.rateEnd), tables.real(p.multiplier)}));
   if (!records.empty())
     recordBytes = tables.bytes(records.front());
   return tables.array(records);

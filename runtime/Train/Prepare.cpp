@@ -46,9 +46,10 @@ static Result<RunState> resumeState(TrainRequest &request) {
     return Status::error("`{}/run.json` does not say what the run reads", folder);
   }
   if (request.record.data.empty())
-    return Status::error("`{}` was made of another run and has no data of its own: a new run begins with its weights by "
-                         "`moire train SPEC --from {}`",
-                         folder, folder);
+    return Status::error(
+        "`{}` was made of another run and has no data of its own: a new run begins with its weights by "
+        "`moire train SPEC --from {}`",
+        folder, folder);
   return state;
 }
 

@@ -51,13 +51,43 @@ def composed_by_hand(model, path, pieces):
     return np.concatenate(columns, -1) + aux
 
 
+def worked_example():
+    """W = [[1, 2, 3], [4, 5, 6], [7, 8, 9]], outputs {0, 2} and inputs {1, 2} kept: the compiled layer is [[2, 3], [8, 9]],
+    and [[7, 9], [8, 9]] once the first row of P_out is (1, 1, 0)."""
+    text = """model t(width = 2, vocab = 5) {
+  x = embed(tokens, vocab, width)
+  x += linear(x, width)
+  return head(x, vocab)
+}
+train { batch = 2   context = 6   MORE }
+"""
+    small = Model(compile_spec(text.replace("MORE", "compress = projected(width = 3)"), "--precision=f64"))
+    plain = Model(compile_spec(text.replace("MORE", ""), "--precision=f64"))
+    small.randomise(seed=2)
+    values, tokens = small.tensors(), small.tokens(seed=3)
+    weights = plain.tensors()
+    for path in ("embed.weight", "head.weight"):
+        weights[path][...] = composed_by_hand(small, path, weights[path].shape[-1:])
+    # A weight is stored with its inputs as rows.
+    values["linear.weight.source"][...] = np.arange(1.0, 10).reshape(3, 3).T
+    values["linear.weight.aux"][...] = 0
+    values["linear.weight.in"][...] = np.eye(3)[[1, 2]]
+    values["linear.weight.out"][...] = np.eye(3)[:, [0, 2]]
+    for row, wanted in (((1, 0, 0), [[2, 3], [8, 9]]), ((1, 1, 0), [[7, 9], [8, 9]])):
+        values["linear.weight.out"][:, 0] = row
+        weights["linear.weight"][...] = np.transpose(wanted)
+        small.refresh()
+        plain.refresh()
+        losses = [m.eval_step(*tokens)[0] for m in (small, plain)]
+        assert abs(losses[0] - losses[1]) < 1e-12 * abs(losses[0]), losses
+        weights["linear.weight"][0, 0] += 1e-3  # so that the comparison can fail
+        plain.refresh()
+        assert abs(plain.eval_step(*tokens)[0] - losses[0]) > 1e-9 * abs(losses[0])
+
+
 def formulas():
-    """The worked example of a selection, and the composed model against the plain one with weights composed in numpy."""
-    w = np.arange(1.0, 10).reshape(3, 3)  # rows are outputs
-    out, into = np.eye(3)[[0, 2]], np.eye(3)[:, [1, 2]]
-    assert (out @ w @ into == [[2, 3], [8, 9]]).all()
-    out[0] = (1, 1, 0)
-    assert (out @ w @ into == [[7, 9], [8, 9]]).all()
+    """The composed model against the plain one with weights composed in numpy."""
+    worked_example()
     for vocab, batch in ((31, 2), (11, 3)):  # rows are projected; the table is
         small = Model(compile_spec(spec(10, COMPRESS, vocab, batch), "--precision=f64"))
         plain = Model(compile_spec(spec(10, "", vocab, batch), "--precision=f64"))
