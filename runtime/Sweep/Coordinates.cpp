@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace moire::runtime {
 
@@ -91,6 +92,12 @@ Result<std::vector<ProbeTrace>> traceProbes(const CoordinateRequest &request, co
   return traces;
 }
 
+/// The 97.5 % quantile of Student's t: by how many standard errors the mean of so few values may be off.
+static double quantile(size_t values) {
+  constexpr double table[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262};
+  return values - 2 < std::size(table) ? table[values - 2] : 2.228;
+}
+
 /// The slopes of all seeds after one step, as one.
 static Slope slopeAfter(size_t step, std::vector<double> ProbeTrace::*of, const std::vector<int64_t> &widths,
                         const std::vector<std::vector<ProbeTrace>> &traces) {
@@ -109,6 +116,7 @@ static Slope slopeAfter(size_t step, std::vector<double> ProbeTrace::*of, const 
   for (const double each : slopes)
     slope.error += std::pow(each - slope.value, 2);
   slope.error = slopes.size() > 1 ? std::sqrt(slope.error * share / double(slopes.size() - 1)) : 0;
+  slope.margin = slopes.size() > 1 ? quantile(slopes.size()) * slope.error : 0;
   return slope;
 }
 
@@ -199,13 +207,13 @@ void CoordinateCheck::print() const {
   for (const ProbeGrowth &probe : probes)
     fmt::print("{:{}}  {:>+7.3f} {:>+7.3f} {:>+7.3f}  {:>+7.3f} {:>+7.3f} ±{:<7.3f} {}\n", probe.path, longest,
                probe.size[0].value, probe.size[1].value, probe.size.back().value, probe.change[1].value,
-               probe.change.back().value, probe.change.back().error,
+               probe.change.back().value, probe.change.back().margin,
                probe.grows   ? "grows"
                : probe.falls ? "falls"
                              : "");
   const ProbeGrowth &most = worst();
   fmt::print("{}: at most {:+.3f} ± {:.3f}, of the {} of {} after step {}; {} is allowed\n",
-             passes() ? "passes" : "fails", most.worst.value, most.worst.error, most.worstIsChange ? "change" : "size",
+             passes() ? "passes" : "fails", most.worst.value, most.worst.margin, most.worstIsChange ? "change" : "size",
              most.path, most.worstStep, steepest);
   if (std::any_of(probes.begin(), probes.end(), [](const ProbeGrowth &probe) { return probe.falls; }))
     fmt::print("note: where changes fall with the width, wide models learn less\n");

@@ -241,7 +241,11 @@ TEST(Coordinates, SeedsThatDisagreeProveNothing) {
   EXPECT_NEAR(unsure.size[1].value, 0.15, 1e-12);
   EXPECT_NEAR(unsure.size[1].error, 0.25, 1e-12);
   EXPECT_FALSE(unsure.grows);
+  EXPECT_NEAR(unsure.size[1].margin, 12.706 * 0.25, 1e-9); // Student's t with one degree of freedom
   traces[1] = tracesOf(widths, {0, 0.3, 0}, {0, 0})[0];
+  EXPECT_FALSE(growthOf(widths, traces).grows); // two seeds do not say much
+  traces.push_back(tracesOf(widths, {0, 0.35, 0}, {0, 0})[0]);
+  EXPECT_NEAR(growthOf(widths, traces).size[1].low(), 0.35 - 4.303 * 0.05 / std::sqrt(3), 1e-9);
   EXPECT_TRUE(growthOf(widths, traces).grows);
 }
 
